@@ -1,0 +1,38 @@
+# One machine, two commands: `make demo` and `make test`. Everything else is here too.
+SHELL := /bin/bash
+PY := .venv/bin/python
+SERVE ?= 1
+PORT ?= 8000
+SANDBOX_PORT ?= 9400
+
+.PHONY: setup demo test lint bench requirements messages
+
+setup: .venv/.stamp
+
+.venv/.stamp: requirements.txt requirements-dev.txt
+	@test -x $(PY) || python3 -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+demo: setup
+	@$(PY) manage.py demo --port $(PORT) --sandbox-port $(SANDBOX_PORT) $(if $(filter 0,$(SERVE)),--no-serve,)
+
+test: setup
+	@$(PY) -m pytest -q $(ARGS)
+
+lint: setup
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy config integrations mappings sync sandbox
+	@.venv/bin/lint-imports
+	@.venv/bin/djlint --check --lint --quiet templates
+	@$(PY) manage.py makemigrations --check --dry-run
+	@$(PY) manage.py check
+	@$(PY) manage.py check_messages
+
+bench: setup
+	@$(PY) manage.py bench $(ARGS)
+
+requirements:
+	@uv pip compile -q --generate-hashes --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
+	@uv pip compile -q --generate-hashes --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt

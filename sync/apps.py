@@ -1,0 +1,9 @@
+"""Django app of the sync room."""
+
+from django.apps import AppConfig
+
+
+class SyncConfig(AppConfig):
+    """Registers the room with Django."""
+
+    name = "sync"
