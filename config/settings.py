@@ -44,7 +44,9 @@ def _secret(name: str, make: Any) -> str:
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = _secret("SECRET_KEY", lambda: secrets.token_urlsafe(50))
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]", "testserver"])
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]", "testserver"]
+)
 
 # The address under which browsers and vendors reach us. OAuth redirect URIs and webhook signatures are built from
 # it, never from the Host header, which an attacker can set.
@@ -124,7 +126,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 if env.str("REDIS_URL", default=""):
-    CACHES["default"] = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": env.str("REDIS_URL")}
+    CACHES["default"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": env.str("REDIS_URL"),
+    }
 
 # --- Queue ----------------------------------------------------------------------------------------------------
 # django-q2 is the doorbell, never the ledger. sync/checks.py refuses unsafe combinations of these numbers.
@@ -174,7 +179,17 @@ VENDORS: dict[str, dict[str, Any]] = {
         "oauth_url": env.str("FORTNOX_OAUTH_URL", default="https://apps.fortnox.se"),
         "client_id": env.str("FORTNOX_CLIENT_ID", default=""),
         "client_secret": env.str("FORTNOX_CLIENT_SECRET", default=""),
-        "scopes": "companyinformation customer article invoice payment price currency settings bookkeeping".split(),
+        "scopes": [
+            "companyinformation",
+            "customer",
+            "article",
+            "invoice",
+            "payment",
+            "price",
+            "currency",
+            "settings",
+            "bookkeeping",
+        ],
         "rate": (env.int("FORTNOX_RATE", default=25), env.float("FORTNOX_RATE_SECONDS", default=5.0)),
     },
     "hubspot": {
@@ -182,15 +197,30 @@ VENDORS: dict[str, dict[str, Any]] = {
         "oauth_url": env.str("HUBSPOT_OAUTH_URL", default="https://app.hubspot.com"),
         "client_id": env.str("HUBSPOT_CLIENT_ID", default=""),
         "client_secret": env.str("HUBSPOT_CLIENT_SECRET", default=""),
-        "scopes": (
-            "oauth crm.objects.companies.read crm.objects.companies.write crm.schemas.companies.read "
-            "crm.schemas.companies.write crm.objects.contacts.read crm.objects.deals.read crm.objects.deals.write "
-            "crm.schemas.deals.read crm.schemas.deals.write crm.objects.line_items.read crm.objects.line_items.write "
-            "crm.objects.products.read crm.objects.products.write crm.objects.owners.read e-commerce "
-            "settings.currencies.read"
-        ).split(),
+        "scopes": [
+            "oauth",
+            "crm.objects.companies.read",
+            "crm.objects.companies.write",
+            "crm.schemas.companies.read",
+            "crm.schemas.companies.write",
+            "crm.objects.contacts.read",
+            "crm.objects.deals.read",
+            "crm.objects.deals.write",
+            "crm.schemas.deals.read",
+            "crm.schemas.deals.write",
+            "crm.objects.line_items.read",
+            "crm.objects.line_items.write",
+            "crm.objects.products.read",
+            "crm.objects.products.write",
+            "crm.objects.owners.read",
+            "e-commerce",
+            "settings.currencies.read",
+        ],
         "rate": (env.int("HUBSPOT_RATE", default=110), env.float("HUBSPOT_RATE_SECONDS", default=10.0)),
-        "search_rate": (env.int("HUBSPOT_SEARCH_RATE", default=5), env.float("HUBSPOT_SEARCH_RATE_SECONDS", default=1.0)),
+        "search_rate": (
+            env.int("HUBSPOT_SEARCH_RATE", default=5),
+            env.float("HUBSPOT_SEARCH_RATE_SECONDS", default=1.0),
+        ),
     },
 }
 # Hosts that tokens may be sent to, besides the vendors' own (SEC-15). Set by the demo to the sandbox's address.
@@ -230,7 +260,9 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"  # OAuth callbacks are top-level navigations from the vendor: Strict would drop it
+SESSION_COOKIE_SAMESITE = (
+    "Lax"  # OAuth callbacks are top-level navigations from the vendor: Strict would drop it
+)
 CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
@@ -250,7 +282,9 @@ CONTENT_SECURITY_POLICY = {
 }
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+    SECURE_PROXY_SSL_HEADER = (
+        ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+    )
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31536000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True

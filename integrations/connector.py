@@ -193,12 +193,19 @@ class Connector(Protocol):
     ) -> Iterator[Page]:
         """Pages of records changed at or after `since` (None: all), or of a named subset. Overlap is applied here."""
 
-    def load(self, object_name: str, ids: Sequence[str], fields: Fields) -> Iterator[Record | tuple[str, SyncError]]:
+    def load(
+        self, object_name: str, ids: Sequence[str], fields: Fields
+    ) -> Iterator[Record | tuple[str, SyncError]]:
         """Full records by id, in any order, with the parts and lines asked for; (id, error) for those that fail."""
 
     def find(
-        self, object_name: str, field_name: str, values: Sequence[str], spell: Callable[[str], Iterable[str]],
-        read: Callable[[str], str], fields: frozenset[str],
+        self,
+        object_name: str,
+        field_name: str,
+        values: Sequence[str],
+        spell: Callable[[str], Iterable[str]],
+        read: Callable[[str], str],
+        fields: frozenset[str],
     ) -> dict[str, list[Record]]:
         """Candidates per normalised value: those whose field, normalised by `read`, equals it exactly.
 
