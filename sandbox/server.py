@@ -6,6 +6,7 @@ Serves tests and demonstrations on a local address only; it is not hardened for 
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import socket
@@ -14,10 +15,13 @@ import struct
 import sys
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
+from sandbox.app import create_app, factories
 from sandbox.core.delivery import ENVIRON_KEY, SOCKET_KEY, Delivery
+from sandbox.core.world import Sizes, World
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -210,3 +214,49 @@ class Server(socketserver.ThreadingTCPServer):
         """Where it listens."""
         host, port = self.server_address[:2]
         return f"http://{host!s}:{port}"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command line of the sandbox, with the defaults of a small demonstration company."""
+    sizes = Sizes()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=9400, help="0 picks a free one")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--customers", type=int, default=sizes.customers)
+    parser.add_argument("--articles", type=int, default=sizes.articles)
+    parser.add_argument("--invoices", type=int, default=sizes.invoices)
+    parser.add_argument("--accounts", type=int, default=sizes.accounts, help="CRM companies")
+    parser.add_argument("--empty", action="store_true", help="registers and settings only")
+    parser.add_argument("--latency-ms", type=float, default=0.0)
+    parser.add_argument("--no-limits", action="store_true", help="no rate limits")
+    parser.add_argument("--time-factor", type=float, default=1.0, help="sandbox seconds per second")
+    parser.add_argument("--search-lag", type=float, default=0.0, help="seconds until search sees a record")
+
+
+def world_from(options: Mapping[str, Any]) -> World:
+    """The world that the command line describes."""
+    sizes = Sizes(**{name: options[name] for name in ("customers", "articles", "invoices", "accounts", "empty")})
+    return World(
+        factories(),
+        seed=options["seed"],
+        sizes=sizes,
+        limits=not options["no_limits"],
+        latency=options["latency_ms"] / 1000,
+        time_factor=options["time_factor"],
+        search_lag=options["search_lag"],
+    )
+
+
+def serve(options: Mapping[str, Any], say: Callable[[str], object]) -> None:
+    """Serve until interrupted; says where it listens as soon as it does."""
+    with Server((options["host"], options["port"]), create_app(world_from(options))) as server:
+        say(f"sandbox ready on {server.url}")
+        sys.stdout.flush()
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever(poll_interval=0.2)
+
+
+if __name__ == "__main__":
+    command = argparse.ArgumentParser(description="Serve the sandbox without Django.")
+    add_options(command)
+    serve(vars(command.parse_args()), print)

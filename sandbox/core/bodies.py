@@ -12,8 +12,9 @@ def _list_name(value: Any) -> str | None:
     """The key of the records in a list answer of any vendor."""
     if isinstance(value, dict):
         for key, content in value.items():
-            if isinstance(content, list) and (key in ("results", "records") or key[:1].isupper()):
-                return key
+            name = str(key)
+            if isinstance(content, list) and (name in ("results", "records") or name[:1].isupper()):
+                return name
     return None
 
 
