@@ -184,6 +184,8 @@ class Connector(Protocol):
     system: str
     idempotent: frozenset[str]
     """Objects whose `upsert` may be repeated freely because a unique key of ours guards it."""
+    markers: Mapping[str, str]
+    """Per object that cannot be deduplicated: the searchable remote field that carries `Write.marker`."""
 
     def describe(self, object_name: str) -> ObjectSchema:
         """The schema of an object; cached by the caller."""
