@@ -1,0 +1,432 @@
+"""The only place that sends: one guarded session per host, one judgement of what became of a call.
+
+A call ends in exactly one of three ways: a `Reply`; an error that says "definitely not executed, or harmless"; or, for
+a call that must not be repeated (`write=True`), `OutcomeUnknown`. The invariant: nothing here ever sends a write a
+second time unless the first one certainly did nothing (401, 429, or no connection). Other retries belong to the
+table of changes, in one layer only. Threads overlap the waiting for the network and nothing else: budget and token
+work stays on the calling thread, because database connections do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json as jsonlib
+import logging
+import os
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from django.conf import settings
+
+from integrations import budget
+from integrations.errors import (
+    AuthenticationFailed,
+    OutcomeUnknown,
+    RateLimited,
+    SyncError,
+    TooLarge,
+    Transient,
+)
+from integrations.fortnox.errors import classify as classify_fortnox
+from integrations.hosts import GuardedAdapter, check_path
+from integrations.hubspot.errors import classify as classify_hubspot
+from integrations.models import ConnectedAccount
+from integrations.redaction import redact
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY = 20 * 1024 * 1024
+CONNECT_SECONDS = 5.0
+OVERLAP = 8
+"""Calls of one account that may be under way at once: more than any vendor's limit can use at usual latencies."""
+REPEATS_OF_429 = 4
+LONGEST_WAIT = {"bulk": 15.0, "interactive": 6.0}
+PATIENCE = {"bulk": 45.0, "interactive": 10.0}
+EXCERPT = 2000
+
+Classify = Callable[[int, Mapping[str, str], Any, str, float | None], SyncError]
+_CLASSIFY: dict[str, Classify] = {"fortnox": classify_fortnox, "hubspot": classify_hubspot}
+# Refused without being executed, whatever kind of call it was: locked record (423), account in transit (477).
+_NOT_EXECUTED = frozenset({401, 403, 423, 429, 477})
+
+_counter: ContextVar[Counter[tuple[str, str]] | None] = ContextVar("calls", default=None)
+_sessions: dict[tuple[int, str, str, bool], requests.Session] = {}
+_sessions_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One intended call. `write`: must not be repeated, so an unclear end is `OutcomeUnknown`.
+
+    `kind` names the call in counts; `cost` is how many slots of the budget `bucket` it takes; `empty_ok`: a 200
+    without a body is an answer.
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, Any] | None = None
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+    write: bool = False
+    bucket: str = "default"
+    cost: int = 1
+    kind: str = ""
+    empty_ok: bool = False
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer: `data` is parsed JSON with `Decimal` for fractions (None: no body); `remote_time` its `Date`."""
+
+    status: int
+    data: Any
+    headers: Mapping[str, str]
+    remote_time: datetime
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What went over the wire, redacted, for the log: `excerpt` is the start of the answer, or what went wrong."""
+
+    method: str
+    path: str
+    status: int | None
+    ms: int
+    sent: str
+    excerpt: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class _Raw:
+    """An answer as bytes, or the failure in its place. `connected` is False when nothing can have been executed."""
+
+    status: int = 0
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    failure: str = ""
+    connected: bool = True
+    too_large: bool = False
+    ms: int = 0
+
+
+@contextlib.contextmanager
+def counting() -> Iterator[Counter[tuple[str, str]]]:
+    """Count the calls made inside, by (system, kind). Nested counts do not add up into outer ones."""
+    counter: Counter[tuple[str, str]] = Counter()
+    token = _counter.set(counter)
+    try:
+        yield counter
+    finally:
+        _counter.reset(token)
+
+
+def guard(session: requests.Session, *, system: str = "", connect_retries: int = 0) -> requests.Session:
+    """Make any session safe: allow-listed hosts only, no redirects, no proxies or netrc, bounded time."""
+    session.trust_env = False
+    session.max_redirects = 0
+    for prefix in ("https://", "http://"):
+        session.mount(prefix, GuardedAdapter(system=system, connect_retries=connect_retries))
+    # `allow_redirects` defaults to True in every verb of requests; asking the hook is the only way to say never.
+    session.get_redirect_target = lambda response: None  # type: ignore[method-assign,assignment]
+    return session
+
+
+def _session(system: str, origin: str, repeatable: bool) -> requests.Session:
+    """The process's session for a host; connect failures of repeatable calls are tried twice more."""
+    key = (os.getpid(), system, origin, repeatable)
+    with _sessions_lock:
+        if key not in _sessions:
+            _sessions[key] = guard(requests.Session(), system=system, connect_retries=2 if repeatable else 0)
+        return _sessions[key]
+
+
+def _read_body(response: requests.Response, deadline: float) -> bytes:
+    """The decoded body. Raises `TooLarge` above the cap and `TimeoutError` when it drips past the deadline."""
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := response.raw.read1(1 << 18, decode_content=True):
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise TooLarge(f"The answer is larger than {MAX_BODY} bytes", code="body_too_large")
+        if time.monotonic() > deadline:
+            raise TimeoutError("the answer did not end in time")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _never_connected(error: requests.RequestException) -> bool:
+    """Whether the failure came before the first byte was sent (name, TCP or TLS; see `hosts._Guarded`)."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0], "reason", error.args[0]) if error.args else None
+    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
+
+
+def _transmit(session: requests.Session, base: str, call: Call, token: str) -> _Raw:
+    """Send once and read the whole answer. Touches no database, so it may run on any thread."""
+    started = time.monotonic()
+    raw = _Raw()
+    headers = {"Accept": "application/json", **(call.headers or {}), "Authorization": f"Bearer {token}"}
+    try:
+        with session.request(
+            call.method,
+            base + call.path,
+            params=call.params,
+            json=call.json,
+            data=call.form,
+            headers=headers,
+            timeout=(CONNECT_SECONDS, settings.HTTP_TIMEOUT_SECONDS),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            raw.status, raw.headers = response.status_code, response.headers
+            raw.body = _read_body(response, started + settings.HTTP_TIMEOUT_SECONDS)
+    except requests.RequestException as error:
+        raw.failure, raw.connected = f"{type(error).__name__}: {error}", not _never_connected(error)
+    except TooLarge as error:
+        raw.failure, raw.too_large = error.message, True
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raw.failure = f"{type(error).__name__}: {error}"
+    raw.ms = int((time.monotonic() - started) * 1000)
+    return raw
+
+
+def _remote_time(headers: Mapping[str, str]) -> datetime:
+    try:
+        return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError, TypeError):
+        return datetime.now(UTC)
+
+
+def _told_to_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds of the `Retry-After` header, in either of its two forms; None when there is none."""
+    text = headers.get("Retry-After", "")
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _parsed(body: bytes) -> tuple[Any, bool]:
+    """(data, readable): JSON whatever the content type says, because vendors label errors as text or HTML."""
+    try:
+        return jsonlib.loads(body, parse_float=Decimal, parse_int=int), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+class Api:
+    """One account, spoken to over HTTP. `lane` is "bulk" or "interactive" (a person waits)."""
+
+    def __init__(self, account: ConnectedAccount, *, lane: str = "bulk") -> None:
+        self.account = account
+        self.system = account.system
+        self.lane = lane
+        self.exchanges: deque[Exchange] = deque(maxlen=20)
+        self._base = account.api_url.rstrip("/")
+        parts = urlsplit(self._base)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        write: bool = False,
+        bucket: str = "default",
+        cost: int = 1,
+        kind: str = "",
+        empty_ok: bool = False,
+    ) -> Reply:
+        """One call, answered or raised as a `SyncError`; see the module for what may be repeated."""
+        return self.do(Call(method, path, params, json, form, headers, write, bucket, cost, kind, empty_ok))
+
+    def do(self, call: Call) -> Reply:
+        """`call`, for a prepared `Call`."""
+        token = self._ready(call)
+        return self._conclude(call, token, self._send(call, token))
+
+    def begin(self, pool: ThreadPoolExecutor, call: Call) -> Callable[[], Reply]:
+        """Send on `pool` now; the returned function waits for and gives (or raises) the answer."""
+        token = self._ready(call)
+        future = pool.submit(self._send, call, token)
+        return lambda: self._conclude(call, token, future.result())
+
+    def call_many(self, calls: Iterable[Call], *, overlap: int = OVERLAP) -> Iterator[Reply | SyncError]:
+        """Answers or errors, in order, with up to `overlap` calls under way; reads ahead of the consumer.
+
+        Errors that concern the whole account (connection, rate limit) are raised instead of given.
+        """
+        source = iter(calls)
+        first = list(islice(source, 2))
+        if len(first) < 2:
+            yield from (self._given(lambda call=call: self.do(call)) for call in first)  # type: ignore[misc]
+            return
+        waiting: deque[tuple[Call, str, Future[_Raw]]] = deque()
+        pool = ThreadPoolExecutor(overlap, thread_name_prefix="api")
+        try:
+            pending = iter([*first])
+            while True:
+                while len(waiting) < overlap:
+                    call = next(pending, None) or next(source, None)
+                    if call is None:
+                        break
+                    token = self._ready(call)
+                    waiting.append((call, token, pool.submit(self._send, call, token)))
+                if not waiting:
+                    return
+                call, token, future = waiting.popleft()
+                raw = future.result()
+                yield self._given(lambda c=call, t=token, r=raw: self._conclude(c, t, r))  # type: ignore[misc]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    @staticmethod
+    def _given(outcome: Callable[[], Reply]) -> Reply | SyncError:
+        try:
+            return outcome()
+        except (AuthenticationFailed, RateLimited):
+            raise
+        except SyncError as error:
+            return error
+
+    def _ready(self, call: Call) -> str:
+        """A slot taken and a token at hand; both may wait, on the calling thread."""
+        from integrations import tokens  # tokens obtains its tokens through this module's `guard`
+
+        check_path(call.path)
+        key = budget.key_of(self.account, call.bucket)
+        limit = budget.limit_of(self.system, call.bucket, key)
+        token = tokens.access_token(self.account)
+        budget.wait_and_take(key, limit, n=call.cost, lane=self.lane, patience=PATIENCE[self.lane])
+        counter = _counter.get()
+        if counter is not None:
+            counter[(self.system, call.kind or f"{call.method} {call.path}")] += 1
+        return token
+
+    def _send(self, call: Call, token: str) -> _Raw:
+        raw = _transmit(_session(self.system, self._origin, not call.write), self._base, call, token)
+        self._record(call, raw)
+        return raw
+
+    def _conclude(self, call: Call, token: str, raw: _Raw) -> Reply:
+        """Turn what came back into a reply or an error; repeats what certainly was not executed (401 once, 429)."""
+        from integrations import tokens
+
+        refreshed = False
+        repeats = 0
+        while True:
+            self._observe(call, raw)
+            if raw.status == 401 and not refreshed:
+                refreshed = True
+                tokens.after_unauthorized(self.account, token)
+            elif raw.status == 429:
+                self._pause_for(call, raw, repeats)
+                repeats += 1
+            else:
+                return self._judge(call, raw)
+            token = self._ready(call)
+            raw = self._send(call, token)
+
+    def _pause_for(self, call: Call, raw: _Raw, repeats: int) -> None:
+        """Pause the budget for everybody; raises `RateLimited` when the wait is too long for this caller."""
+        data, _ = _parsed(raw.body)
+        error = _CLASSIFY[self.system](429, raw.headers, data, "", _told_to_wait(raw.headers))
+        wait = error.retry_after or 5.0
+        budget.pause(budget.key_of(self.account, call.bucket), wait)
+        if repeats >= REPEATS_OF_429 or wait > LONGEST_WAIT[self.lane]:
+            raise error
+        if budget.limit_of(self.system, call.bucket).unlimited:
+            time.sleep(wait)  # without a budget nobody else makes us wait
+        logger.info("%s asked to wait %.1f s (%s)", self.system, wait, call.path)
+
+    def _judge(self, call: Call, raw: _Raw) -> Reply:
+        if raw.failure:
+            raise self._unclear(call, raw, raw.failure, executed=raw.connected)
+        data, readable = _parsed(raw.body)
+        text = "" if readable and raw.status < 300 else redact(raw.body[:EXCERPT].decode("utf-8", "replace"))
+        if 200 <= raw.status < 300:
+            if readable or (not raw.body and (raw.status in {202, 204, 205} or call.empty_ok)):
+                return Reply(raw.status, data, raw.headers, _remote_time(raw.headers), text)
+            raise self._unclear(call, raw, f"{raw.status} with an answer that cannot be read: {text[:200]}")
+        error = _CLASSIFY[self.system](raw.status, raw.headers, data, text, _told_to_wait(raw.headers))
+        refused = raw.status in _NOT_EXECUTED or (readable and raw.status < 500 and raw.status != 408)
+        # A vendor's own "internal error" may come as a 400, and is then as unclear as a 500.
+        fault = isinstance(error, Transient) and raw.status not in _NOT_EXECUTED
+        if refused and not (call.write and fault):
+            raise self._logged(call, error)
+        if call.write or isinstance(error, Transient):
+            raise self._unclear(call, raw, error.message, error=error)
+        raise self._logged(call, error)
+
+    def _unclear(
+        self, call: Call, raw: _Raw, text: str, *, executed: bool = True, error: SyncError | None = None
+    ) -> SyncError:
+        """The error of a call whose end is not clear: `OutcomeUnknown` for a write that may have happened."""
+        text = redact(text)
+        code = (error.code if error else "") or (f"http_{raw.status}" if raw.status else "network")
+        retry_after = error.retry_after if error else None
+        unknown = call.write and executed
+        kind: type[SyncError] = OutcomeUnknown if unknown else Transient
+        if raw.too_large and not unknown:
+            kind, code = TooLarge, "body_too_large"
+        if not executed:
+            code = "connect"
+        return self._logged(call, kind(text, code=code, status=raw.status or None, retry_after=retry_after))
+
+    def _logged(self, call: Call, error: SyncError) -> SyncError:
+        logger.warning(
+            "%s %s %s: %s %s %s", self.system, call.method, call.path, error.error_class, error.code, error.message
+        )
+        return error
+
+    def _observe(self, call: Call, raw: _Raw) -> None:
+        """Lower the budget to what HubSpot's headers announce (they describe the burst limit, never search)."""
+        if self.system != "hubspot" or call.bucket != "default" or "X-HubSpot-RateLimit-Max" not in raw.headers:
+            return
+        with contextlib.suppress(ValueError):
+            count = int(raw.headers["X-HubSpot-RateLimit-Max"])
+            seconds = int(raw.headers.get("X-HubSpot-RateLimit-Interval-Milliseconds", "10000")) / 1000
+            budget.observe(budget.key_of(self.account), replace(budget.limit_of(self.system)), count, seconds)
+
+    def _record(self, call: Call, raw: _Raw) -> None:
+        # What a successful bulk read sent is neither interesting nor cheap to redact.
+        worth = call.write or raw.failure or raw.status >= 300
+        sent = jsonlib.dumps(call.json, default=str)[:EXCERPT] if worth and call.json is not None else ""
+        query = "?" + "&".join(f"{k}={v}" for k, v in call.params.items()) if call.params else ""
+        answer = raw.failure or raw.body[: EXCERPT if worth else 300].decode("utf-8", "replace")
+        self.exchanges.append(
+            Exchange(
+                call.method,
+                redact(call.path + query)[:500],
+                raw.status or None,
+                raw.ms,
+                redact(sent),
+                redact(answer),
+                datetime.now(UTC),
+            )
+        )

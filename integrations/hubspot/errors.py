@@ -1,0 +1,267 @@
+"""Every way HubSpot says no, mapped onto our error classes: one table, one function.
+
+Sources, in words: HubSpot's error pages and changelog, and texts seen in published traffic. Every field of an error
+body is optional; property failures come as `errors[].code`, or only as JSON inside the message, in batches often the
+latter. The invariant: an unknown code is never guessed at; it becomes `InvalidData` with `unknown` in its context.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integrations.errors import (
+    AuthenticationFailed,
+    Conflict,
+    InvalidData,
+    Misconfigured,
+    Missing,
+    PermissionMissing,
+    RateLimited,
+    SyncError,
+    TooLarge,
+    Transient,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one code means. `side`: "hubspot" (a portal setting), "crm" (the data), "mapping" (ours), "vendor"."""
+
+    kind: type[SyncError]
+    cause: str
+    remedy: str
+    side: str
+
+
+_VALUE = Entry(InvalidData, "HubSpot does not accept this value.", "Correct the value, or its mapping.", "crm")
+_REQUIRED = Entry(
+    Misconfigured,
+    "The portal demands a value for this property when a record is created.",
+    "Map the property, or change the rule in HubSpot under Settings, Objects.",
+    "hubspot",
+)
+_TOKEN = Entry(AuthenticationFailed, "HubSpot does not accept our token.", "Reconnect HubSpot.", "hubspot")
+_SCOPE = Entry(
+    PermissionMissing,
+    "The connection was not granted this part of HubSpot.",
+    "Reconnect HubSpot and approve all permissions.",
+    "hubspot",
+)
+_GONE = Entry(Missing, "HubSpot has no such record.", "It may be archived or merged; link it again.", "crm")
+_LIMIT = Entry(RateLimited, "HubSpot's rate limit is reached.", "Nothing; it is tried again.", "vendor")
+_EXISTS = Entry(Conflict, "Something of the same name exists in HubSpot.", "Use the existing one.", "hubspot")
+_IN_USE = Entry(Conflict, "HubSpot refuses to remove what is in use.", "Stop using it first.", "hubspot")
+
+# By `subCategory`, `errors[].code`, `policyName` or `category`; the first of these that is listed decides.
+CODES: Mapping[str, Entry] = {
+    "INVALID_AUTHENTICATION": _TOKEN,
+    "EXPIRED_AUTHENTICATION": _TOKEN,
+    "MISSING_SCOPES": _SCOPE,
+    "OBJECT_NOT_FOUND": _GONE,
+    "crm.associations.NO_ASSOCIATIONS_FOUND": _GONE,
+    "PROPERTY_DOESNT_EXIST": Entry(
+        Misconfigured,
+        "HubSpot has no property of this name.",
+        "Create the property in HubSpot, or remove it from the mapping.",
+        "mapping",
+    ),
+    "INVALID_OPTION": Entry(
+        InvalidData,
+        "The value is not among the options of the property.",
+        "Add the option in HubSpot, or translate the value with a value map.",
+        "mapping",
+    ),
+    "CURRENCY": Entry(
+        Misconfigured,
+        "The currency is not enabled in HubSpot.",
+        "Add the currency in HubSpot under Settings, Account defaults, Currency.",
+        "hubspot",
+    ),
+    "INVALID_LONG": _VALUE,
+    "INVALID_INTEGER": _VALUE,
+    "INVALID_NUMBER": _VALUE,
+    "INVALID_DATE": _VALUE,
+    "INVALID_EMAIL": _VALUE,
+    "VALUE_TOO_LONG": _VALUE,
+    "READ_ONLY_VALUE": Entry(
+        Misconfigured,
+        "HubSpot calculates this property itself; it cannot be written.",
+        "Remove the property from the mapping.",
+        "mapping",
+    ),
+    "CONFLICTING_UNIQUE_VALUE": Entry(
+        Conflict,
+        "Another record already has this unique value.",
+        "Link to that record, or merge the two in HubSpot.",
+        "crm",
+    ),
+    "CONFLICT": Entry(Conflict, "A record of the same identity exists.", "Link to the existing record.", "crm"),
+    "OBJECT_ALREADY_EXISTS": _EXISTS,
+    "Properties.PROPERTY_WITH_NAME_EXISTS": _EXISTS,
+    "PropertyValidationError.CANNOT_DELETE_PROPERTY_IN_USE": _IN_USE,
+    "PropertyGroupError.GROUP_WITH_ACTIVE_PROPERTIES": _IN_USE,
+    "PipelineError.STAGE_ID_IN_USE": _IN_USE,
+    "NON_UNIQUE_KEY": Entry(
+        Misconfigured,
+        "The property used as key is not unique in HubSpot.",
+        "Let the set-up create the key property; an existing one cannot be made unique.",
+        "hubspot",
+    ),
+    "ASSOCIATION_TYPE": Entry(
+        Misconfigured,
+        "HubSpot has no such kind of association between these objects.",
+        "Check the association in the mapping.",
+        "mapping",
+    ),
+    "BAD_JSON": Entry(
+        Misconfigured, "HubSpot cannot read the request we made.", "Report this with the code.", "mapping"
+    ),
+    "SEARCH_LIMIT": Entry(TooLarge, "A search reached more than HubSpot gives.", "Nothing; it is split.", "vendor"),
+    "MISSING_REQUIRED_PROPERTY": _REQUIRED,
+    "MISSING_CONDITIONAL_REQUIRED_PROPERTY": _REQUIRED,
+    "EDIT_ASSOCIATIONS": Entry(
+        PermissionMissing,
+        "The HubSpot user behind the connection may not edit associations.",
+        "Reconnect as a user who may, or give the permission.",
+        "hubspot",
+    ),
+    "RATE_LIMITS": _LIMIT,
+    "RATE_LIMIT": _LIMIT,
+    "TEN_SECONDLY_ROLLING": _LIMIT,
+    "SECONDLY": _LIMIT,
+    "DAILY": _LIMIT,
+    "LOCKED": Entry(Transient, "The record is locked for a moment.", "Nothing; it is tried again.", "vendor"),
+    "MIGRATION_IN_PROGRESS": Entry(
+        Transient, "HubSpot is moving the account to another data centre.", "Nothing; it waits.", "vendor"
+    ),
+}
+
+# Cases that HubSpot tells apart only by their text.
+TEXTS: tuple[tuple[str, str], ...] = (
+    (r"current effective currency codes", "CURRENCY"),
+    (r"by non-unique .* property", "NON_UNIQUE_KEY"),
+    (r"associations are invalid|invalid from object type", "ASSOCIATION_TYPE"),
+    (r"invalid input json", "BAD_JSON"),
+    (r"missing 'edit associations' permission", "EDIT_ASSOCIATIONS"),
+    (r"10,?000", "SEARCH_LIMIT"),
+    (r"was not a valid number", "INVALID_NUMBER"),
+)
+
+# Seconds to wait when the vendor names none: the window of each policy; a day's quota is asked for again hourly.
+_WAITS: Mapping[str, float] = {"TEN_SECONDLY_ROLLING": 10.0, "SECONDLY": 1.0, "DAILY": 3600.0}
+
+
+def property_failures(data: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The failing properties of an error body as {code, name, message}: from `errors[]`, else from the message."""
+    found = []
+    for error in data.get("errors") or []:
+        if isinstance(error, Mapping) and error.get("code"):
+            context = error.get("context") or {}
+            names = context.get("propertyName") or context.get("properties") or [""]
+            name = names[0] if isinstance(names, list) and names else names
+            found.append(
+                {"code": str(error["code"]), "name": str(name or ""), "message": str(error.get("message", ""))}
+            )
+    if found:
+        return found
+    _, colon, tail = str(data.get("message") or "").partition("Property values were not valid:")
+    if not colon:
+        return []
+    try:
+        listed, _ = json.JSONDecoder().raw_decode(tail.strip())
+    except ValueError:
+        return []
+    return [
+        {"code": str(e.get("error", "")), "name": str(e.get("name", "")), "message": str(e.get("message", ""))}
+        for e in listed
+        if isinstance(e, Mapping)
+    ]
+
+
+def _offending_value(code: str, message: str) -> str:
+    """The value that an error text starts with or quotes."""
+    patterns = {
+        "INVALID_OPTION": r"^(.*?) was not one of",
+        "INVALID_LONG": r"^(.*?) was not a valid",
+        "INVALID_EMAIL": r"address (.*?) is invalid",
+        "CURRENCY": r"^\"(.*?)\" is not",
+    }
+    found = re.search(patterns[code], message, re.DOTALL) if code in patterns else None
+    return found.group(1) if found else ""
+
+
+def _identify(data: Mapping[str, Any], message: str) -> tuple[str, dict[str, str]]:
+    """(code as listed in `CODES` or as the vendor spells it, the first failing property)."""
+    failures = property_failures(data)
+    first = failures[0] if failures else {"code": "", "name": "", "message": ""}
+    text = f"{first['message']} {message}"
+    named = next((code for pattern, code in TEXTS if re.search(pattern, text, re.IGNORECASE)), "")
+    given = [
+        named,
+        str(data.get("subCategory") or ""),
+        first["code"],
+        str(data.get("policyName") or ""),
+        str(data.get("category") or ""),
+    ]
+    code = next((code for code in given if code in CODES), "") or next((code for code in given if code), "")
+    return code, first
+
+
+def classify(status: int, headers: Mapping[str, str], data: Any, text: str, told: float | None) -> SyncError:
+    """The error of an answer that is not a success, or of one entry of a partial batch result.
+
+    `text` is the (redacted) start of a body that is not JSON; `told` the seconds of a `Retry-After` header.
+    """
+    body: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+    message = str(body.get("message") or "") or text.strip()[:300] or f"HTTP {status}"
+    code, failure = _identify(body, message)
+    context: dict[str, Any] = {}
+    if correlation := body.get("correlationId") or headers.get("x-hubspot-correlation-id"):
+        context["correlation_id"] = str(correlation)
+    if status == 429:
+        wait = told if told is not None else _WAITS.get(code, 10.0)
+        return RateLimited(message, code=code or "429", status=status, retry_after=wait, context=context)
+    if status in {408, 423, 477} or status >= 500:
+        # A lock lasts two seconds; a move between data centres says how long in Retry-After.
+        wait_for = told if told is not None else (2.0 if status == 423 else None)
+        return Transient(message, code=code or str(status), status=status, retry_after=wait_for, context=context)
+    entry = CODES.get(code)
+    if entry is None:
+        return _unlisted(status, code, failure["message"] or message, failure["name"], context)
+    context |= {"cause": entry.cause, "remedy": entry.remedy, "side": entry.side}
+    scopes = [s for e in body.get("errors") or [] for s in _scopes(e)]
+    if scopes:
+        context["scopes"] = scopes
+    return entry.kind(
+        failure["message"] or message,
+        code=code,
+        status=status,
+        field=failure["name"],
+        value=_offending_value(code, failure["message"] or message),
+        retry_after=told if entry.kind is RateLimited else None,
+        context=context,
+    )
+
+
+def _scopes(error: Any) -> list[str]:
+    context = error.get("context") if isinstance(error, Mapping) else None
+    return list((context or {}).get("requiredGranularScopes") or [])
+
+
+def _unlisted(status: int, code: str, message: str, field: str, context: dict[str, Any]) -> SyncError:
+    """The class of an answer whose code is not in the table: by status where that is certain, else data."""
+    by_status: dict[int, type[SyncError]] = {
+        401: AuthenticationFailed,
+        403: PermissionMissing,
+        404: Missing,
+        409: Conflict,
+        410: Missing,
+        413: TooLarge,
+        414: TooLarge,
+    }
+    kind = by_status.get(status, Transient if 300 <= status < 400 else InvalidData)
+    return kind(message, code=code or str(status), status=status, field=field, context=context | {"unknown": True})
