@@ -1,0 +1,28 @@
+"""Mapping sets and their rules, versioned: draft, published, retired.
+
+This room knows schemas, never HTTP, never flows. The one invariant: a published version never changes; editing makes
+a new draft, and at any time one version per integration and slug is published.
+"""
+
+from mappings.models.compiling import check_mapping, compile_mapping
+from mappings.models.mapping_set import MappingSet, State
+from mappings.models.rules import FieldMapping, LinkRule, MatchRule, Scope, ValidationRule
+from mappings.models.value_map import ValueMap, ValueMapEntry
+from mappings.models.versions import new_draft, publish, rollback
+
+__all__ = [
+    "FieldMapping",
+    "LinkRule",
+    "MappingSet",
+    "MatchRule",
+    "Scope",
+    "State",
+    "ValidationRule",
+    "ValueMap",
+    "ValueMapEntry",
+    "check_mapping",
+    "compile_mapping",
+    "new_draft",
+    "publish",
+    "rollback",
+]
