@@ -28,6 +28,8 @@ PROFILE = env.str("PROFILE", default="development")
 if PROFILE not in {"development", "production"}:
     raise ImproperlyConfigured(f"PROFILE must be development or production, not {PROFILE!r}")
 PRODUCTION = PROFILE == "production"
+if not PRODUCTION and (VAR_DIR / "demo.env").exists():
+    env.read_env(VAR_DIR / "demo.env")  # written by `make demo`: the sandbox's addresses and credentials
 
 
 def _secret(name: str, make: Any) -> str:
@@ -230,9 +232,7 @@ EXTRA_ALLOWED_HOSTS: list[str] = env.list("EXTRA_ALLOWED_HOSTS", default=[])
 HTTP_TIMEOUT_SECONDS = env.int("HTTP_TIMEOUT_SECONDS", default=30)
 REMOTE_LATENESS_SECONDS = env.int("REMOTE_LATENESS_SECONDS", default=60)
 SEARCH_LAG_SECONDS = env.int("SEARCH_LAG_SECONDS", default=30)
-SETTLE_SECONDS = env.int(
-    "SETTLE_SECONDS", default=HTTP_TIMEOUT_SECONDS + REMOTE_LATENESS_SECONDS + SEARCH_LAG_SECONDS
-)
+SETTLE_SECONDS = env.int("SETTLE_SECONDS", default=HTTP_TIMEOUT_SECONDS + REMOTE_LATENESS_SECONDS + SEARCH_LAG_SECONDS)
 
 # --- People and pages -----------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
@@ -260,9 +260,7 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = (
-    "Lax"  # OAuth callbacks are top-level navigations from the vendor: Strict would drop it
-)
+SESSION_COOKIE_SAMESITE = "Lax"  # OAuth callbacks are top-level navigations from the vendor: Strict would drop it
 CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
@@ -282,9 +280,7 @@ CONTENT_SECURITY_POLICY = {
 }
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-    SECURE_PROXY_SSL_HEADER = (
-        ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
-    )
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31536000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True

@@ -1,0 +1,112 @@
+"""Extract: which records of a page have really changed.
+
+The page says what the remote thinks changed; the link says what we last looked at. What is equal is dropped here, at
+the cost of two queries a page and, for objects whose list lacks mapped fields, one detail call per record that the
+list reports. The invariant: a record is dropped only when its mapped fields are known to be unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db.models import Max
+
+from integrations.connector import Record
+from integrations.errors import AuthenticationFailed, RateLimited, SyncError, Transient
+from mappings.mapper import fingerprint
+from sync.engine import links
+from sync.engine.context import FlowContext
+from sync.models import Change, EntityLink
+from sync.states import OPEN, State
+
+
+@dataclass(slots=True)
+class Extracted:
+    """The outcome for one page: what to plan, with the existing links, and what was dropped."""
+
+    records: list[Record] = field(default_factory=list)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    links: dict[str, EntityLink] = field(default_factory=dict)
+    unreadable: list[tuple[str, SyncError]] = field(default_factory=list)
+    unchanged: int = 0
+    seen: int = 0
+
+
+def extract(ctx: FlowContext, listed: Sequence[Record], *, by_version: bool, force: bool = False) -> Extracted:
+    """Drop what has not changed from `listed` (one remote page).
+
+    `by_version` trusts the hash of the list row (subset and full scans, where the remote did not say that the record
+    changed); otherwise every record that a delta list reports is read in full. `force` keeps everything.
+    """
+    result = Extracted(seen=len(listed))
+    result.links = links.by_source(ctx.flow, [record.id for record in listed])
+    candidates = [
+        record
+        for record in listed
+        if force or not (by_version and _version_known(ctx, result.links.get(record.id), record))
+    ]
+    result.unchanged += len(listed) - len(candidates)
+    full = _complete(ctx, candidates, result)
+    known = {} if force else _known_fingerprints(ctx, [record.id for record in full])
+    seen_again: list[EntityLink] = []
+    for record in full:
+        print_ = fingerprint(ctx.mapping, record)
+        link = result.links.get(record.id)
+        if not force and known.get(record.id) == print_:
+            result.unchanged += 1
+        elif not force and link and links.fingerprint(ctx.flow, link) == print_ and record.id not in known:
+            result.unchanged += 1
+            if record.version != links.version(ctx.flow, link):
+                seen_again.append(links.looked(ctx.flow, link, print_, record.version))
+        else:
+            result.records.append(record)
+            result.fingerprints[record.id] = print_
+    links.save_looked(ctx.flow, seen_again)
+    return result
+
+
+def _version_known(ctx: FlowContext, link: EntityLink | None, record: Record) -> bool:
+    return bool(link and record.version and links.version(ctx.flow, link) == record.version)
+
+
+def _complete(ctx: FlowContext, records: list[Record], result: Extracted) -> list[Record]:
+    """`records` with everything the mapping reads; loads in bulk what the list did not carry."""
+    whole = [record for record in records if record.complete]
+    partial = {record.id: record for record in records if not record.complete}
+    if not partial:
+        return whole
+    for loaded in ctx.source.load(ctx.flow.source_object, list(partial), ctx.mapping.reads):
+        if isinstance(loaded, Record):
+            # The list row's hash, not the detail's: only the former can be compared without another detail call.
+            loaded.version = partial[loaded.id].version
+            whole.append(loaded)
+            continue
+        record_id, error = loaded
+        if isinstance(error, Transient | RateLimited | AuthenticationFailed):
+            raise error  # the run stops at this page and comes back to it
+        result.unreadable.append((record_id, error))
+    return whole
+
+
+def _known_fingerprints(ctx: FlowContext, ids: list[str]) -> dict[str, str]:
+    """Fingerprint of the newest change per record that is open, or was skipped or dismissed after the last delivery.
+
+    A record whose latest plan already says this, or that a person dismissed as it is, is not planned again.
+    """
+    newest = (
+        Change.objects.filter(flow=ctx.flow, source_id__in=ids)
+        .exclude(state=State.SUPERSEDED)
+        .values("source_id")
+        .annotate(last=Max("pk"))
+        .values_list("last", flat=True)
+    )
+    rows = Change.objects.filter(pk__in=list(newest)).values_list(
+        "source_id", "state", "source_fingerprint", "mapping_set_id"
+    )
+    keep = {*OPEN, State.SKIPPED, State.DISMISSED}
+    return {
+        source_id: print_ if version == ctx.mapping_set.pk else ""
+        for source_id, state, print_, version in rows
+        if state in keep
+    }

@@ -1,0 +1,101 @@
+"""Reading and writing EntityLink from the point of view of a flow's source and target.
+
+The link's columns are named by side (crm, ledger); flows speak of source and target. This module is the only place
+that translates, so the rest of the engine never asks which way a flow points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from integrations.connector import Value
+from sync.models import EntityLink, Flow
+from sync.values import load_all
+
+
+def sides(flow: Flow) -> tuple[str, str]:
+    """(source side, target side): prefixes of the link's columns."""
+    return flow.source_side, flow.target_side
+
+
+def _objects(flow: Flow) -> dict[str, Any]:
+    return {
+        f"{flow.source_side}_object": flow.source_object,
+        f"{flow.target_side}_object": flow.target_object,
+    }
+
+
+def by_source(flow: Flow, ids: Iterable[str]) -> dict[str, EntityLink]:
+    """The links of the flow's objects by source id: one query."""
+    source, _ = sides(flow)
+    rows = EntityLink.objects.filter(
+        integration_id=flow.integration_id, **_objects(flow), **{f"{source}_id__in": list(ids)}
+    )
+    return {getattr(link, f"{source}_id"): link for link in rows}
+
+
+def by_target(flow: Flow, ids: Iterable[str]) -> dict[str, EntityLink]:
+    """The links of the flow's objects by target id: one query, none for no ids."""
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    _, target = sides(flow)
+    rows = EntityLink.objects.filter(
+        integration_id=flow.integration_id, **_objects(flow), **{f"{target}_id__in": wanted}
+    )
+    return {getattr(link, f"{target}_id"): link for link in rows}
+
+
+def count(flow: Flow) -> int:
+    """How many records the flow has linked: the base of the brake's percentage."""
+    return EntityLink.objects.filter(integration_id=flow.integration_id, **_objects(flow)).count()
+
+
+def target_id(flow: Flow, link: EntityLink) -> str:
+    """The id of the linked target record."""
+    return str(getattr(link, f"{flow.target_side}_id"))
+
+
+def source_id(flow: Flow, link: EntityLink) -> str:
+    """The id of the linked source record."""
+    return str(getattr(link, f"{flow.source_side}_id"))
+
+
+def agreed(flow: Flow, link: EntityLink) -> Mapping[str, Value]:
+    """What the target last returned after our write, by field."""
+    return load_all(getattr(link, f"agreed_{flow.target_side}"))
+
+
+def fingerprint(flow: Flow, link: EntityLink) -> str:
+    """Hash of the mapped source fields when the flow last looked."""
+    return str(getattr(link, f"{flow.source_side}_fingerprint"))
+
+
+def version(flow: Flow, link: EntityLink) -> str:
+    """Hash of the source record as the list showed it when the flow last looked."""
+    return str(getattr(link, f"{flow.source_side}_version"))
+
+
+def looked(flow: Flow, link: EntityLink, fingerprint: str, version: str) -> EntityLink:
+    """The link, marked as seen with this fingerprint and list version (not saved)."""
+    setattr(link, f"{flow.source_side}_fingerprint", fingerprint)
+    setattr(link, f"{flow.source_side}_version", version)
+    return link
+
+
+def save_looked(flow: Flow, links: list[EntityLink]) -> None:
+    """Store what `looked` changed, in one statement."""
+    if links:
+        EntityLink.objects.bulk_update(
+            links, [f"{flow.source_side}_fingerprint", f"{flow.source_side}_version"], batch_size=500
+        )
+
+
+def new(flow: Flow, source_id: str, target_id: str) -> EntityLink:
+    """An unsaved link of the flow's objects."""
+    return EntityLink(
+        integration_id=flow.integration_id,
+        **_objects(flow),
+        **{f"{flow.source_side}_id": source_id, f"{flow.target_side}_id": target_id},
+    )

@@ -1,0 +1,372 @@
+"""Plan: what should be written for each changed record, as unsaved changes with their reasons.
+
+Maps, validates, resolves links to other records, compares three ways, and ends in one of six actions: create, update,
+link, skip, conflict, blocked. Nothing is written to any remote here. The invariant: every record that goes in comes out
+either as a change with a reason a consultant understands, or as a link that is known to be up to date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from integrations.connector import Record, Value
+from integrations.errors import ErrorClass, SyncError
+from mappings.mapper import Mapped, Problem, map_record
+from mappings.merge import FieldDiff, Merged, merge
+from sync.engine import links
+from sync.engine.context import FlowContext
+from sync.engine.extract import Extracted
+from sync.engine.match import Lookup, Match, match
+from sync.models import Change, EntityLink, Flow
+from sync.states import Action, State
+from sync.texts import in_every_language, say
+from sync.values import dump, dump_all, show
+
+Dependencies = Callable[[FlowContext, Flow, list[str]], None]
+"""Imports the named source records of another flow now, as far as that flow's policy allows (RB17)."""
+
+
+@dataclass(slots=True)
+class Planned:
+    """The outcome for one page: changes to store, and links that were looked at and need nothing."""
+
+    changes: list[Change] = field(default_factory=list)
+    looked: list[EntityLink] = field(default_factory=list)
+
+
+def plan(ctx: FlowContext, extracted: Extracted, lookup: Lookup, dependencies: Dependencies | None) -> Planned:
+    """Plan every record of `extracted`. Remote calls: look-ups for new records, one bulk read for linked ones."""
+    planned = Planned()
+    planned.changes += [_unreadable(ctx, record_id, error) for record_id, error in extracted.unreadable]
+    mapped = {record.id: _map(ctx, record) for record in extracted.records}
+    takers = [record for record in extracted.records if _wanted(ctx, record, mapped[record.id], extracted)]
+    related = _resolve_links(ctx, [mapped[record.id] for record in takers], dependencies)
+    taken = {record.id for record in takers}
+    matches = match(ctx, [record for record in takers if record.id not in extracted.links], lookup)
+    current = _current(ctx, extracted, takers, matches)
+    for record in extracted.records:
+        draft = _Draft(ctx, record, mapped[record.id], extracted)
+        if record.id not in taken:
+            change = draft.skip()
+        else:
+            change = draft.decide(matches.get(record.id), current, related)
+        if change is None:
+            link = extracted.links[record.id]
+            planned.looked.append(links.looked(ctx.flow, link, extracted.fingerprints[record.id], record.version))
+        else:
+            planned.changes.append(change)
+    return planned
+
+
+def _map(ctx: FlowContext, record: Record) -> Mapped:
+    return map_record(ctx.mapping, record, ctx.parts, ctx.schema("target"))
+
+
+def _wanted(ctx: FlowContext, record: Record, mapped: Mapped, extracted: Extracted) -> bool:
+    """False for a record that the mapping or the flow's filter says to skip."""
+    if mapped.skip and not (mapped.skip_create_only and record.id in extracted.links):
+        return False
+    expression = ctx.filter()
+    if expression is None:
+        return True
+    return bool(expression.evaluate({**record.named(), **ctx.parts}, ctx.mapping.tables))
+
+
+def _current(
+    ctx: FlowContext, extracted: Extracted, takers: Sequence[Record], matches: Mapping[str, Match]
+) -> dict[str, Record]:
+    """What the targets hold now, by target id: read in bulk for linked records; matched ones came with the match."""
+    ids = [links.target_id(ctx.flow, extracted.links[r.id]) for r in takers if r.id in extracted.links]
+    fields = frozenset(rule.target for rule in ctx.mapping.fields if rule.scope == "header")
+    wanted = {ctx.flow.target_object: fields}
+    found: dict[str, Record] = {}
+    if ids:
+        loaded = ctx.target.load(ctx.flow.target_object, ids, wanted)
+        found = {item.id: item for item in loaded if isinstance(item, Record)}
+    found |= {m.target.id: m.target for m in matches.values() if m.target}
+    return found
+
+
+@dataclass(slots=True)
+class _Related:
+    """Target ids of related records by (related slug, source id), and why the others are missing."""
+
+    ids: dict[tuple[str, str], str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+
+def _resolve_links(ctx: FlowContext, mapped: Sequence[Mapped], dependencies: Dependencies | None) -> _Related:
+    related = _Related()
+    for rule in ctx.mapping.links:
+        flow = Flow.objects.filter(integration=ctx.integration, slug=rule.related).first()
+        wanted = {item.links[rule.name] for item in mapped if item.links.get(rule.name)}
+        if flow is None or not wanted:
+            continue
+        related.names[rule.related] = flow.name
+        found = links.by_source(flow, wanted)
+        missing = sorted(wanted - found.keys())
+        if missing and dependencies is not None:
+            dependencies(ctx, flow, missing)
+            found |= links.by_source(flow, missing)
+        related.ids |= {(rule.related, key): links.target_id(flow, link) for key, link in found.items()}
+    return related
+
+
+class _Draft:
+    """One record on its way to a Change."""
+
+    def __init__(self, ctx: FlowContext, record: Record, mapped: Mapped, extracted: Extracted) -> None:
+        self.ctx, self.record, self.mapped = ctx, record, mapped
+        self.link = extracted.links.get(record.id)
+        self.change = Change(
+            integration=ctx.integration,
+            flow=ctx.flow,
+            mapping_set=ctx.mapping_set,
+            source_id=record.id,
+            source_title=record.title[:300],
+            source_url=record.url[:300],
+            source_fingerprint=extracted.fingerprints[record.id],
+            source_version=record.version,
+            target_id=links.target_id(ctx.flow, self.link) if self.link else "",
+        )
+        self.problems: list[Problem] = list(mapped.problems)
+
+    def skip(self) -> Change:
+        """Nothing to do, on purpose: the reason is kept with the record."""
+        return self._skipped(self.mapped.skip or _("The flow's filter leaves this record out."))
+
+    def _skipped(self, reason: object, code: str = "") -> Change:
+        self.change.action, self.change.state = Action.SKIP, State.SKIPPED
+        self.change.reason, self.change.error_code = in_every_language(reason), code
+        return self.change
+
+    def decide(self, match: Match | None, current: Mapping[str, Record], related: _Related) -> Change | None:
+        """The change for this record; None when the linked target already holds everything."""
+        write_links = self._links(related)
+        target = current.get(self.change.target_id) if self.link else (match.target if match else None)
+        if self.link and target is None:
+            return self._conflict(
+                "target_gone",
+                say(
+                    _("The linked record {id} is no longer there. Restore it, or unlink and let it be created again."),
+                    id=self.change.target_id,
+                ),
+            )
+        if match is not None:
+            self.change.match_rule, self.change.claim = match.rule[:200], match.claim[:120]
+            if match.candidates and target is None:
+                return self._ambiguous(match)
+        merged = self._merge(target)
+        if self.problems:
+            return self._blocked()
+        if merged.conflicts:
+            return self._both_changed(merged)
+        return self._write(merged, target, write_links)
+
+    def _merge(self, target: Record | None) -> Merged:
+        return merge(
+            self.ctx.mapping,
+            self.mapped.fields,
+            links.agreed(self.ctx.flow, self.link) if self.link else None,
+            target.fields if target else None,
+            is_new=target is None,
+        )
+
+    def _links(self, related: _Related) -> dict[str, str]:
+        """Associations to set, by name; a required one that is missing becomes a problem of this record."""
+        resolved: dict[str, str] = {}
+        for rule in self.ctx.mapping.links:
+            key = self.mapped.links.get(rule.name)
+            if not key:
+                continue
+            if target := related.ids.get((rule.related, key)):
+                resolved[rule.name] = target
+            elif rule.required:
+                self.change.waits_for = f"{rule.related}:{key}"
+                self.problems.append(_missing_link(rule.name, key, related.names.get(rule.related, rule.related)))
+        return resolved
+
+    def _write(self, merged: Merged, target: Record | None, write_links: Mapping[str, str]) -> Change | None:
+        change, flow = self.change, self.ctx.flow
+        lines_changed = self.mapped.lines is not None and self._lines_print() != self._known("print")
+        links_changed = dict(write_links) != (self._known("links") or {})
+        if self.link and not merged.changes and not lines_changed and not links_changed:
+            return None
+        if target is None and not flow.may_create:
+            return self._skipped(_("This flow may not create records."), "create_off")
+        if target is not None and not flow.may_update and merged.changes:
+            return self._skipped(_("This flow may not update records."), "update_off")
+        change.action = Action.UPDATE if self.link else Action.LINK if target else Action.CREATE
+        change.target_id = target.id if target else ""
+        change.target_title = (target.title if target else "")[:300]
+        change.target_url = (target.url if target else "")[:300]
+        change.diff = [_row(diff) for diff in merged.diffs]
+        change.reason = self._reason(merged)
+        change.payload = {
+            "fields": dump_all(merged.changes),
+            "unique": list(self.mapped.unique) if self.mapped.unique else None,
+            "lines": [dump_all(line) for line in self.mapped.lines or ()] if lines_changed else None,
+            "lines_print": self._lines_print(),
+            "links": dict(write_links) if links_changed else {},
+        }
+        change.agreed = dump_all({diff.field: diff.before for diff in merged.kept})
+        self._weigh()
+        return change
+
+    def _reason(self, merged: Merged) -> dict[str, str]:
+        texts = {
+            Action.CREATE: _("No counterpart was found."),
+            Action.LINK: say(_("Found by: {rule}."), rule=_rule_name(self.change.match_rule)),
+            Action.UPDATE: _("The source changed."),
+        }
+        kept = [say("{field}: {reason}", field=diff.field, reason=diff.reason) for diff in merged.kept if diff.reason]
+        return in_every_language(texts[Action(self.change.action)], *kept)
+
+    def _weigh(self) -> None:
+        """Amount and currency of the change, for the limits that ask a person first."""
+        amount = self.mapped.fields.get(self.ctx.flow.amount_field)
+        if isinstance(amount, Decimal):
+            self.change.amount = amount.quantize(Decimal("0.01"))
+        self.change.currency = str(self.mapped.fields.get(self.ctx.flow.currency_field) or "")[:3]
+
+    def _lines_print(self) -> str:
+        return lines_print(self.mapped.lines)
+
+    def _known(self, key: str) -> Any:
+        """What the link remembers of lines and associations: `print`, `ids`, `links`."""
+        return self.link.line_ids.get(key) if self.link else None
+
+    def _blocked(self) -> Change:
+        first = self.problems[0]
+        waits = [p for p in self.problems if p.error_class == ErrorClass.DEPENDENCY]
+        worst = next((p for p in self.problems if p.error_class != ErrorClass.DEPENDENCY), first)
+        change = self.change
+        change.action, change.state = Action.BLOCKED, State.REVIEW
+        change.problems = [problem_row(problem) for problem in self.problems]
+        change.reason = in_every_language(*(problem.message for problem in self.problems))
+        change.error_class, change.error_code = worst.error_class, worst.code
+        change.error_message, change.error_field, change.error_value = (
+            str(worst.message),
+            worst.field,
+            worst.value[:500],
+        )
+        change.error_fingerprint = error_fingerprint(worst.error_class, worst.code, worst.field, worst.value)
+        if not waits and worst.code == "option_unknown":
+            change.waits_for = option_key(self.ctx.flow.target_object, worst.field, worst.value)[:200]
+        return change
+
+    def _conflict(self, code: str, message: object, candidates: Sequence[Record] = ()) -> Change:
+        change = self.change
+        change.action, change.state = Action.CONFLICT, State.REVIEW
+        change.reason = in_every_language(message)
+        change.error_message = change.reason["en"]
+        change.error_class, change.error_code = ErrorClass.CONFLICT, code
+        change.error_fingerprint = error_fingerprint(ErrorClass.CONFLICT, code, change.match_rule, "")
+        change.candidates = [
+            {"id": c.id, "title": c.title, "url": c.url, "fields": {k: show(v) for k, v in c.fields.items() if v}}
+            for c in candidates[:20]
+        ]
+        return change
+
+    def _ambiguous(self, match: Match) -> Change:
+        rule = _rule_name(match.rule or match.claim)
+        if match.taken_by:
+            text = _("{rule} points to a record that belongs to {owner} already. Decide which of the two it is.")
+            return self._conflict("taken", say(text, rule=rule, owner=match.taken_by), match.candidates)
+        if match.suggested:
+            text = _("{rule} suggests {count} record(s). Confirm one, or let a new one be created.")
+            code = "suggested"
+        else:
+            text = _("{rule} finds {count} records. Choose the right one.")
+            code = "ambiguous"
+        return self._conflict(code, say(text, rule=rule, count=len(match.candidates)), match.candidates)
+
+    def _both_changed(self, merged: Merged) -> Change:
+        fields = ", ".join(diff.field for diff in merged.conflicts)
+        change = self._conflict(
+            "both_changed",
+            say(_("Both sides changed {fields} since the last sync. Decide which value counts."), fields=fields),
+        )
+        change.diff = [_row(diff) for diff in merged.conflicts]
+        return change
+
+
+def _rule_name(rule: str) -> object:
+    """The rule as a person calls it; claims are `kind:value`."""
+    if rule.startswith("orgnr:"):
+        return say(_("Organisation number {number}"), number=rule.removeprefix("orgnr:"))
+    return rule
+
+
+def _unreadable(ctx: FlowContext, record_id: str, error: SyncError) -> Change:
+    """A record that the remote lists but would not show."""
+    return Change(
+        integration=ctx.integration,
+        flow=ctx.flow,
+        mapping_set=ctx.mapping_set,
+        action=Action.BLOCKED,
+        state=State.REVIEW,
+        source_id=record_id,
+        source_title=record_id,
+        reason=in_every_language(error.message),
+        error_class=error.error_class,
+        error_code=error.code,
+        error_message=error.message,
+        error_fingerprint=error_fingerprint(error.error_class, error.code, error.field, error.value),
+    )
+
+
+def _missing_link(name: str, key: str, flow_name: str) -> Problem:
+    return Problem(
+        code="not_imported",
+        rule=name,
+        field=name,
+        value=key,
+        message=say(_("{name} {key} has no counterpart yet."), name=name, key=key),
+        remedy=say(
+            _("Approve or repair its change in the flow “{flow}”; this one then continues by itself."), flow=flow_name
+        ),
+        error_class=ErrorClass.DEPENDENCY,
+    )
+
+
+def _row(diff: FieldDiff) -> dict[str, Any]:
+    return {"field": diff.field, "before": dump(diff.before), "after": dump(diff.after), "reason": diff.reason}
+
+
+def problem_row(problem: Problem) -> dict[str, Any]:
+    """A failed check as stored with the change: message and remedy per language."""
+    return {
+        "code": problem.code,
+        "rule": problem.rule,
+        "field": problem.field,
+        "value": problem.value,
+        "message": in_every_language(problem.message),
+        "remedy": in_every_language(problem.remedy),
+        "class": str(problem.error_class),
+    }
+
+
+def error_fingerprint(error_class: str, code: str, field_name: str, value: str) -> str:
+    """One name for all failures that one repair would release: class, code, field and value."""
+    text = "\x1f".join([str(error_class), code, field_name, value.strip().casefold()])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def option_key(object_name: str, field_name: str, value: str) -> str:
+    """What a change waits for when a target field does not offer its value."""
+    return f"option:{object_name}.{field_name}={value}"
+
+
+def lines_print(lines: Sequence[Mapping[str, Value]] | None) -> str:
+    """Hash of a line set: lines are compared as a whole, because the remote's line ids are not ours to trust."""
+    if lines is None:
+        return ""
+    text = repr([sorted((key, str(value)) for key, value in line.items()) for line in lines])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,404 @@
+"""Run: one execution of a flow, page by page, resumable at any page, one at a time per flow.
+
+`work` is what the scheduler, the commands and the buttons all call. It continues what was interrupted before it starts
+anything new, hands over before its time is spent, and keeps constant memory. The invariant: whatever kills the process,
+the next `work` continues from the last stored page, and the cursor never passes a change that is not stored.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.connector import Page, Record
+from integrations.errors import AuthenticationFailed, ErrorClass, IncompleteRead, RateLimited, SyncError
+from integrations.http import counting
+from integrations.locks import process_lock
+from sync.engine import approve, exactly_once
+from sync.engine.context import FlowContext, build
+from sync.engine.deliver import deliver
+from sync.engine.extract import Extracted, extract
+from sync.engine.match import Lookup
+from sync.engine.outcomes import MAX_ATTEMPTS, as_bug, backoff
+from sync.engine.plan import Dependencies, plan
+from sync.engine.store import InitialState, release_waiting, store
+from sync.models import Change, Flow, FlowPass, SyncLogEntry, SyncRun
+from sync.states import State, move
+
+KeepGoing = Callable[[], bool]
+_STOPPED = (SyncRun.State.PLANNING, SyncRun.State.FAILED)
+Progress = Callable[[SyncRun], None]
+
+
+def always() -> bool:
+    """For callers without a time budget."""
+    return True
+
+
+@dataclass(slots=True)
+class Work:
+    """What one call of `work` did."""
+
+    run: SyncRun | None = None
+    delivered: Counter[str] = field(default_factory=Counter)
+    finished: bool = True
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody asked for: kind of run, scope, and by whom."""
+
+    trigger: str = SyncRun.Kind.SCHEDULE
+    full: bool = False
+    dry_run: bool = False
+    subset: str = ""
+    user: Any = None
+
+
+def work(
+    flow: Flow, order: Order | None = None, *, keep_going: KeepGoing = always, progress: Progress | None = None
+) -> Work:
+    """Continue or start a run of `flow` and deliver what is queued. `busy` when another process has the flow.
+
+    Without `order` nothing new is started: unfinished runs go on, retries are planned, queued changes delivered.
+    """
+    with process_lock(f"flow:{flow.pk}") as mine:
+        if not mine:
+            return Work(busy=True, finished=False)
+        ctx = build(flow)
+        done = Work()
+        with counting() as calls:
+            run = _unfinished(flow) or (_start(ctx, order) if order else None)
+            done.run = run
+            before = Counter(run.api_calls) if run is not None else Counter()
+            if run is not None:
+                _advance(ctx, run, done, keep_going, progress)
+            if not (order and order.dry_run) and (run is None or run.state not in _STOPPED):
+                _retry(ctx, keep_going)
+                done.delivered += deliver(ctx, keep_going=keep_going)
+                _verify(ctx)
+            if run is not None:
+                _finish(ctx, run, done)
+                total = before + Counter({f"{system} {kind}": count for (system, kind), count in calls.items()})
+                SyncRun.objects.filter(pk=run.pk).update(api_calls=dict(total))
+        return done
+
+
+def _unfinished(flow: Flow) -> SyncRun | None:
+    """The run that planning or delivering left off; planning first."""
+    active = SyncRun.objects.filter(flow=flow, state__in=SyncRun.ACTIVE, due_at__lte=timezone.now())
+    return active.order_by("-state", "pk").first()
+
+
+def _start(ctx: FlowContext, order: Order) -> SyncRun:
+    since = "" if order.full or order.subset else ctx.flow.cursor
+    return SyncRun.objects.create(
+        flow=ctx.flow,
+        integration=ctx.integration,
+        trigger=order.trigger,
+        full=order.full or (not since and not order.subset),
+        dry_run=order.dry_run,
+        subset=order.subset,
+        user=order.user,
+        mapping_set=ctx.mapping_set,
+        cursor_from=since,
+    )
+
+
+def prepare(ctx: FlowContext) -> None:
+    """Create what the flow needs at its target, once; idempotent. Raises `SyncError`."""
+    from sync.flows import setup_of
+
+    if ctx.flow.prepared_at is not None:
+        return
+    ids = ctx.target.prepare(setup_of(ctx.flow))
+    with transaction.atomic():
+        integration = type(ctx.integration).objects.select_for_update().get(pk=ctx.integration.pk)
+        integration.setup = integration.setup | ids
+        integration.save(update_fields=["setup"])
+        ctx.integration.setup = integration.setup
+        ctx.flow.prepared_at = timezone.now()
+        ctx.flow.save(update_fields=["prepared_at"])
+    ctx.schema("target", max_age=timedelta(0))
+
+
+def _advance(ctx: FlowContext, run: SyncRun, done: Work, keep_going: KeepGoing, progress: Progress | None) -> None:
+    """Plan on, and on approval queue; errors of the whole run are recorded on it, never raised."""
+    try:
+        if run.state == SyncRun.State.PLANNING:
+            done.finished = _plan(ctx, run, done, keep_going, progress)
+        elif run.approved_at and Change.objects.filter(run=run, state=State.HELD).exists():
+            _catch_up(ctx, run)
+            approve.release_held(run)
+    except SyncError as error:
+        done.finished = False
+        _failed(run, error)
+    except Exception as exception:  # recorded with its trace id; a bug must not stop other flows
+        done.finished = False
+        _failed(run, as_bug(exception))
+        if run.failures == 1:
+            _log_bug(exception)
+
+
+def _log_bug(exception: Exception) -> None:
+    import logging
+
+    logging.getLogger(__name__).error("internal fault", exc_info=exception)
+
+
+def _plan(ctx: FlowContext, run: SyncRun, done: Work, keep_going: KeepGoing, progress: Progress | None) -> bool:
+    """Plan page after page; True when the scan is complete."""
+    prepare(ctx)
+    _release_options(ctx)
+    initial = approve.policy(ctx, run)
+    lookup: Lookup | None = None
+    pages = ctx.source.changed(
+        ctx.flow.source_object, run.cursor_from or None, ctx.mapping.reads, resume=run.resume, subset=run.subset
+    )
+    for page in pages:
+        lookup = lookup or Lookup(ctx, page.total or len(page.records))
+        extracted = extract(ctx, page.records, by_version=bool(run.subset) or run.full)
+        planned = plan(ctx, extracted, lookup, dependencies_of(run))
+        with transaction.atomic():
+            counts = store(ctx, run, planned, initial)
+            _checkpoint(ctx, run, page, extracted, counts)
+        if progress:
+            progress(run)
+        if Change.objects.filter(run=run, state=State.QUEUED).exists():
+            done.delivered += deliver(ctx, keep_going=keep_going)
+        if page.cursor is None and not keep_going():
+            return False
+    with transaction.atomic():
+        approve.conclude(ctx, run)
+        _planned(ctx, run)
+    return True
+
+
+def _checkpoint(ctx: FlowContext, run: SyncRun, page: Page, extracted: Extracted, counts: Counter[str]) -> None:
+    """Store how far the scan came; on the last page the flow's cursor moves, in the caller's transaction."""
+    run.resume, run.total = page.resume, page.total if page.total is not None else run.total
+    run.seen += extracted.seen
+    run.unchanged += extracted.seen - sum(counts.values())
+    run.counts = dict(Counter(run.counts) + counts)
+    run.heartbeat_at = timezone.now()
+    run.failures = 0
+    if page.cursor is not None:
+        run.cursor_to = page.cursor
+        if not run.subset:
+            Flow.objects.filter(pk=ctx.flow.pk).update(cursor=page.cursor, cursor_at=run.heartbeat_at)
+    run.save(update_fields=["resume", "total", "seen", "unchanged", "counts", "heartbeat_at", "cursor_to", "failures"])
+
+
+def _planned(ctx: FlowContext, run: SyncRun) -> None:
+    """After the last page: held when a person must look, otherwise delivering."""
+    _adopt(ctx, run)
+    held = Change.objects.filter(run=run, state=State.HELD).exists()
+    run.state = SyncRun.State.HELD if held else SyncRun.State.DELIVERING
+    run.planned_at = timezone.now()
+    if held and not run.hold_reason:
+        run.hold_reason = _hold_reason(ctx, run)
+    run.save(update_fields=["state", "planned_at", "hold_reason"])
+
+
+def _adopt(ctx: FlowContext, run: SyncRun) -> None:
+    """One plan waits per flow: what older runs still hold belongs to the newest, which a person approves."""
+    moved = Change.objects.filter(flow=ctx.flow, state=State.HELD).exclude(run=run).update(run=run)
+    older = SyncRun.objects.filter(flow=ctx.flow, state=SyncRun.State.HELD, pk__lt=run.pk)
+    older.update(state=SyncRun.State.CANCELLED, finished_at=timezone.now(), hold_reason=f"part of run {run.pk} now")
+    if moved and not run.hold_reason:
+        run.hold_reason = "earlier plans wait for approval"
+
+
+def _hold_reason(ctx: FlowContext, run: SyncRun) -> str:
+    if run.dry_run:
+        return "plan only"
+    if ctx.integration.mode != "live":
+        return "the integration only observes"
+    if ctx.flow.first_run_pending:
+        return "the first run of a flow is approved by a person"
+    if ctx.flow.approval == Flow.Approval.ALWAYS:
+        return "this flow is always approved by a person"
+    return "an amount over the limit, or a currency seen for the first time"
+
+
+def _catch_up(ctx: FlowContext, run: SyncRun) -> None:
+    """Before approved changes go out: re-read what moved since the plan. What moved is planned again and held."""
+    if run.subset or not ctx.flow.cursor:
+        return
+    catch = SyncRun.objects.create(
+        flow=ctx.flow, integration=ctx.integration, trigger=run.trigger, user=run.approved_by, state=SyncRun.State.DONE,
+        mapping_set=ctx.mapping_set, cursor_from=ctx.flow.cursor, hold_reason=f"moved since run {run.pk} was planned",
+    )  # fmt: skip
+    initial = approve.policy(ctx, catch, force_hold=True)
+    for page in ctx.source.changed(ctx.flow.source_object, ctx.flow.cursor, ctx.mapping.reads):
+        extracted = extract(ctx, page.records, by_version=False)
+        planned = plan(ctx, extracted, Lookup(ctx, len(page.records)), dependencies_of(catch))
+        with transaction.atomic():
+            counts = store(ctx, catch, planned, initial)
+            _checkpoint(ctx, catch, page, extracted, counts)
+    held = Change.objects.filter(run=catch, state=State.HELD).exists()
+    SyncRun.objects.filter(pk=catch.pk).update(
+        state=SyncRun.State.HELD if held else SyncRun.State.DONE, planned_at=timezone.now(), finished_at=timezone.now()
+    )
+
+
+def plan_ids(ctx: FlowContext, ids: Sequence[str], run: SyncRun, initial: InitialState, *, force: bool) -> Counter[str]:
+    """Load the named source records and plan them now; `force` also plans what looks unchanged."""
+    records: list[Record] = []
+    extracted = Extracted()
+    for loaded in ctx.source.load(ctx.flow.source_object, list(ids), ctx.mapping.reads):
+        if isinstance(loaded, Record):
+            records.append(loaded)
+        else:
+            extracted.unreadable.append(loaded)
+    extracted_records = extract(ctx, records, by_version=False, force=force)
+    extracted_records.unreadable = extracted.unreadable
+    planned = plan(ctx, extracted_records, Lookup(ctx, len(ids)), dependencies_of(run))
+    with transaction.atomic():
+        counts = store(ctx, run, planned, initial)
+        run.seen += len(ids)
+        run.counts = dict(Counter(run.counts) + counts)
+        run.save(update_fields=["seen", "counts"])
+    return counts
+
+
+def dependencies_of(run: SyncRun) -> Dependencies:
+    """Importer of related records for plans of `run` (RB17): one level deep, and only where the flow runs by itself."""
+
+    def imported(ctx: FlowContext, flow: Flow, ids: list[str]) -> None:
+        waiting = Change.objects.open().filter(flow=flow, source_id__in=ids).exclude(state=State.QUEUED)
+        wanted = sorted(set(ids) - set(waiting.values_list("source_id", flat=True)))
+        if not wanted or not flow.enabled or flow.first_run_pending or run.dry_run:
+            return
+        with process_lock(f"flow:{flow.pk}", wait=5) as mine:
+            if not mine:
+                return  # its own run is at work; this record waits for the link and continues by itself
+            other = build(flow)
+            sub = SyncRun.objects.create(
+                flow=flow, integration=ctx.integration, trigger=SyncRun.Kind.DEPENDENCY, state=SyncRun.State.DONE,
+                mapping_set=other.mapping_set, user=run.user, finished_at=timezone.now(),
+            )  # fmt: skip
+            plan_ids(other, wanted, sub, approve.policy(other, sub, approved=True), force=False)
+            rows = Change.objects.filter(run=sub, state=State.QUEUED)
+            deliver(other, ids=list(rows.values_list("pk", flat=True)))
+
+    return imported
+
+
+def _retry(ctx: FlowContext, keep_going: KeepGoing) -> None:
+    """Requeue what is due again; what must be planned again first is planned from its source as it is now."""
+    now = timezone.now()
+    due = Change.objects.filter(flow=ctx.flow, state=State.RETRYING, due_at__lte=now)
+    with transaction.atomic():
+        move(due.filter(replan=False), State.QUEUED, message="tried again", log=False)
+    while keep_going():
+        rows = list(due.filter(replan=True).order_by("pk").values_list("pk", "source_id", "approved_by_id")[:100])
+        if not rows:
+            return
+        run = SyncRun.objects.create(
+            flow=ctx.flow, integration=ctx.integration, trigger=SyncRun.Kind.REPLAY, state=SyncRun.State.DONE,
+            mapping_set=ctx.mapping_set, user_id=rows[0][2],
+        )  # fmt: skip
+        approved = not (ctx.flow.first_run_pending or ctx.flow.approval == Flow.Approval.ALWAYS)
+        try:
+            plan_ids(ctx, [row[1] for row in rows], run, approve.policy(ctx, run, approved=approved), force=True)
+        except SyncError as error:
+            wait = timezone.now() + backoff(3)
+            Change.objects.filter(pk__in=[row[0] for row in rows]).update(due_at=wait)
+            SyncRun.objects.filter(pk=run.pk).update(
+                state=SyncRun.State.FAILED, error_class=error.error_class, error_message=error.message,
+                finished_at=timezone.now(),
+            )  # fmt: skip
+            return
+        with transaction.atomic():  # planned again and nothing was left to do
+            left = Change.objects.filter(pk__in=[row[0] for row in rows], state=State.RETRYING)
+            move(left, State.SUPERSEDED, message="planned again: nothing left to do")
+        held = Change.objects.filter(run=run, state=State.HELD).exists()
+        SyncRun.objects.filter(pk=run.pk).update(
+            state=SyncRun.State.HELD if held else SyncRun.State.DONE, finished_at=timezone.now()
+        )
+
+
+def _verify(ctx: FlowContext) -> None:
+    """Unknown outcomes whose settle time is over, and sends whose process died."""
+    lost = Change.objects.filter(
+        flow=ctx.flow, state__in=[State.UNKNOWN, State.SENDING], settle_until__lte=timezone.now()
+    )
+    for change in lost.order_by("settle_until")[:100]:
+        if change.state == State.SENDING and (change.target_id or ctx.flow.target_object in ctx.target.idempotent):
+            with transaction.atomic():
+                rows = Change.objects.filter(pk=change.pk, fence=change.fence)
+                move(rows, State.QUEUED, message="the sender died: a repeatable write is sent again")
+        else:
+            exactly_once.verify(ctx, change)
+
+
+def _release_options(ctx: FlowContext) -> None:
+    """Changes that wait for an option of a target field are planned again once the target offers it."""
+    prefix = f"option:{ctx.flow.target_object}."
+    waiting = Change.objects.filter(flow=ctx.flow, state=State.REVIEW, waits_for__startswith=prefix)
+    keys = set(waiting.values_list("waits_for", flat=True).distinct()[:200])
+    if not keys:
+        return
+    schema = ctx.schema("target", max_age=timedelta(0))
+    there = {f"{prefix}{name}={option.value}" for name, fields in schema.fields.items() for option in fields.options}
+    with transaction.atomic():
+        release_waiting(ctx.integration.pk, sorted(keys & there))
+
+
+def _failed(run: SyncRun, error: SyncError) -> None:
+    """Record a failure of the whole run: it resumes by itself when waiting can help, else it has failed."""
+    run.failures += 1
+    run.error_class, run.error_code, run.error_message = error.error_class, error.code, error.message
+    waits = {ErrorClass.TRANSIENT, ErrorClass.OUTCOME_UNKNOWN, ErrorClass.TOO_LARGE}
+    if isinstance(error, AuthenticationFailed):
+        run.due_at = timezone.now()  # the account is paused; the run goes on when it is connected again
+    elif isinstance(error, RateLimited):
+        run.due_at = timezone.now() + timedelta(seconds=error.retry_after or 10)
+        run.failures -= 1
+    elif isinstance(error, IncompleteRead) or error.error_class not in waits or run.failures >= MAX_ATTEMPTS:
+        run.state, run.finished_at = SyncRun.State.FAILED, timezone.now()
+        with transaction.atomic():
+            # The cursor has not passed them: the next run plans them again.
+            planned = Change.objects.filter(run=run, state=State.PLANNED)
+            move(planned, State.SUPERSEDED, message="the run failed", log=False)
+    else:
+        run.due_at = timezone.now() + backoff(run.failures)
+    run.save(update_fields=["failures", "error_class", "error_code", "error_message", "state", "finished_at", "due_at"])
+    SyncLogEntry.objects.create(
+        integration_id=run.integration_id, run=run, event="run failed", message=f"{error.code} {error.message}"[:2000]
+    )
+
+
+def _finish(ctx: FlowContext, run: SyncRun, done: Work) -> None:
+    """A delivering run is done when none of its changes is queued or on its way."""
+    if run.state != SyncRun.State.DELIVERING:
+        return
+    busy = Change.objects.filter(
+        run=run, state__in=[State.PLANNED, State.QUEUED, State.SENDING, State.UNKNOWN, State.RETRYING]
+    )
+    if busy.exists():
+        done.finished = False
+        run.due_at = timezone.now()
+        run.save(update_fields=["due_at"])
+        return
+    run.state, run.finished_at = SyncRun.State.DONE, timezone.now()
+    run.save(update_fields=["state", "finished_at"])
+    updates: dict[str, Any] = {"last_success_at": run.finished_at}
+    if ctx.flow.currency_field:
+        applied = Change.objects.filter(run=run, state=State.APPLIED).exclude(currency="")
+        seen = set(ctx.flow.seen_currencies) | set(applied.values_list("currency", flat=True).distinct())
+        updates["seen_currencies"] = sorted(seen)
+    Flow.objects.filter(pk=ctx.flow.pk).update(**updates)
+
+
+def due_pass(flow: Flow) -> FlowPass | None:
+    """The first pass of the flow whose time has come."""
+    return flow.passes.filter(next_run_at__lte=timezone.now()).order_by("next_run_at").first()

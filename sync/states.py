@@ -1,0 +1,117 @@
+"""The life of a Change, as a closed table: which state may follow which, and nothing else.
+
+`planned → held | queued → sending → applied`; `sending → unknown → (verify) → applied | queued`; `sending → retrying →
+queued`; `→ review → queued | dismissed`; `superseded` when a newer plan replaces an undelivered one. `skipped` ends a
+plan that decided, with a reason, to write nothing. The invariant: a state changes only through `move`, by one
+conditional UPDATE, and every move leaves its line in the log.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import TextChoices
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from sync.models import ChangeQuerySet
+
+
+class State(TextChoices):
+    """Where a change is in its life."""
+
+    PLANNED = "planned", _("Planned")
+    HELD = "held", _("Waiting for approval")
+    QUEUED = "queued", _("Queued")
+    SENDING = "sending", _("Sending")
+    UNKNOWN = "unknown", _("Being verified")
+    RETRYING = "retrying", _("Will be retried")
+    REVIEW = "review", _("Needs a person")
+    APPLIED = "applied", _("Applied")
+    SKIPPED = "skipped", _("Skipped")
+    DISMISSED = "dismissed", _("Dismissed")
+    SUPERSEDED = "superseded", _("Superseded")
+
+
+class Action(TextChoices):
+    """What a plan decided for one record."""
+
+    CREATE = "create", _("Create")
+    UPDATE = "update", _("Update")
+    LINK = "link", _("Link")
+    SKIP = "skip", _("Skip")
+    CONFLICT = "conflict", _("Conflict")
+    BLOCKED = "blocked", _("Blocked")
+
+
+OPEN = (State.PLANNED, State.HELD, State.QUEUED, State.SENDING, State.UNKNOWN, State.RETRYING, State.REVIEW)
+"""States in which a change still wants something; at most one per flow and source record."""
+
+REPLACEABLE = (State.PLANNED, State.HELD, State.QUEUED, State.RETRYING, State.REVIEW)
+"""Open, and certainly nothing of it is on its way: a newer plan may supersede it."""
+
+FINAL = (State.APPLIED, State.SKIPPED, State.DISMISSED, State.SUPERSEDED)
+
+ALLOWED: dict[State, frozenset[State]] = {
+    State.PLANNED: frozenset({State.HELD, State.QUEUED, State.SUPERSEDED, State.DISMISSED}),
+    State.HELD: frozenset({State.QUEUED, State.SUPERSEDED, State.DISMISSED, State.REVIEW}),
+    State.QUEUED: frozenset({State.SENDING, State.HELD, State.SUPERSEDED, State.REVIEW, State.DISMISSED}),
+    State.SENDING: frozenset({State.APPLIED, State.UNKNOWN, State.RETRYING, State.REVIEW, State.QUEUED}),
+    State.UNKNOWN: frozenset({State.APPLIED, State.QUEUED, State.REVIEW}),
+    State.RETRYING: frozenset({State.QUEUED, State.REVIEW, State.SUPERSEDED, State.DISMISSED, State.HELD}),
+    State.REVIEW: frozenset({State.QUEUED, State.RETRYING, State.DISMISSED, State.SUPERSEDED, State.APPLIED}),
+    State.APPLIED: frozenset(),
+    State.SKIPPED: frozenset({State.SUPERSEDED}),
+    State.DISMISSED: frozenset(),
+    State.SUPERSEDED: frozenset(),
+}
+
+
+def sources_of(to: State) -> list[State]:
+    """The states from which `to` may be reached."""
+    return [state for state, following in ALLOWED.items() if to in following]
+
+
+def move(
+    changes: ChangeQuerySet, to: State, *, message: str, user: Any = None, log: bool = True, **updates: Any
+) -> list[int]:
+    """Move those of `changes` that may go there to `to`, with `updates`, and log each; returns the ids that moved.
+
+    Call inside a transaction: the rows are locked, moved by one conditional UPDATE and logged together. A row that
+    another process moved first is simply not in the result. `log=False` is for the step of an idempotent batch into
+    `sending`, which says nothing that its outcome does not say.
+    """
+    from sync.models import Change, SyncLogEntry
+
+    rows = list(
+        changes.filter(state__in=sources_of(to))
+        .order_by("pk")
+        .select_for_update(of=("self",))
+        .values_list("pk", "state", "run_id", "integration_id")
+    )
+    if not rows:
+        return []
+    ids = [row[0] for row in rows]
+    Change.objects.filter(pk__in=ids).update(state=to, **_stamped(to, updates))
+    if log:
+        SyncLogEntry.objects.bulk_create(
+            SyncLogEntry(
+                integration_id=integration_id,
+                run_id=run_id,
+                change_id=pk,
+                user=user,
+                event=f"{state}→{to}",
+                message=message,
+            )
+            for pk, state, run_id, integration_id in rows
+        )
+    return ids
+
+
+def _stamped(to: State, updates: dict[str, Any]) -> dict[str, Any]:
+    now = timezone.now()
+    stamps: dict[str, Any] = {"updated_at": now}
+    if to in FINAL:
+        stamps["finished_at"] = now
+    return stamps | updates
