@@ -53,8 +53,9 @@ def properties_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def written(call: Call, kind: Kind, record: Record, plan: Plan) -> dict[str, Any]:
     """The answer to a write; a line item's net price comes along."""
-    names = [*plan.changes, *(("amount",) if kind.singular == "line_item" else ())]
-    cleared = [name for name, value in plan.changes.items() if value == ""]
+    shown = [name for name in plan.changes if name not in plan.silent]
+    names = [*shown, *(("amount",) if kind.singular == "line_item" else ())]
+    cleared = [name for name in shown if plan.changes[name] == ""]
     body = Renderer(call.portal, kind).written(record, names, cleared)
     if plan.warnings:
         body["warnings"] = plan.warnings

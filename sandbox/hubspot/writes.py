@@ -29,6 +29,7 @@ class Plan:
     changes: dict[str, str] = field(default_factory=dict)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     record: Record | None = None
+    silent: set[str] = field(default_factory=set)  # values that followed from others; answers leave them out
 
 
 @dataclass(slots=True)
@@ -177,12 +178,13 @@ class Writer:
         website = changes.get("website")
         if website and self.kind.plural == "companies" and not changes.get("domain", record_values.get("domain")):
             changes["domain"] = values.domain_of(website)
+            plan.silent.add("domain")
         if self.kind is PRODUCTS and len(self.portal.currencies) > 1:
             twin = f"hs_price_{self.portal.profile.currency.lower()}"
-            if "price" in changes:
-                changes[twin] = changes["price"]
-            elif twin in changes:
-                changes["price"] = changes[twin]
+            for given, follower in (("price", twin), (twin, "price")):
+                if given in changes and follower not in changes:
+                    changes[follower] = changes[given]
+                    plan.silent.add(follower)
 
     def _complete(self, plan: Plan) -> None:
         """What a create fills in: the only pipeline, and a product's values on its line item."""
