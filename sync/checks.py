@@ -49,7 +49,7 @@ def _cluster(name: str, conf: dict[str, Any]) -> Iterator[Error]:
     if conf.get("retry", 0) < needed:
         yield _error(
             3, f"{name}: retry {conf.get('retry')} is below {needed}: a second worker would start the same task.",
-            f"Set retry to at least timeout × (1 + ⌈(queue_limit + bulk) / workers⌉) + {MONITOR_LAG_SECONDS} = {needed}.",
+            f"Set it to timeout × (1 + ⌈(queue_limit + bulk) / workers⌉) + {MONITOR_LAG_SECONDS} = {needed} or more.",
         )  # fmt: skip
     if limit > workers:
         yield _error(

@@ -176,6 +176,8 @@ class EntityLink(models.Model):
     title = models.CharField(_("name"), max_length=300, blank=True)
     agreed_crm = models.JSONField(_("agreed CRM values"), default=dict, blank=True)
     agreed_ledger = models.JSONField(_("agreed ledger values"), default=dict, blank=True)
+    sent_crm = models.JSONField(default=dict, blank=True, help_text=_("Where it differs from what was returned."))
+    sent_ledger = models.JSONField(default=dict, blank=True, help_text=_("Where it differs from what was returned."))
     crm_fingerprint = models.CharField(max_length=64, blank=True)
     ledger_fingerprint = models.CharField(max_length=64, blank=True)
     crm_version = models.CharField(max_length=64, blank=True)

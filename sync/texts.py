@@ -6,7 +6,8 @@ language when it is stored. The invariant: what a Swedish bookkeeper reads says 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from django.conf import settings
 from django.utils import translation
@@ -16,12 +17,7 @@ from django.utils.text import format_lazy
 
 def say(template: str | Promise, **params: object) -> Any:
     """A lazy sentence: `template` (from gettext_lazy) with `{name}` places filled by `params`."""
-    return format_lazy(str_lazy(template), **params)
-
-
-def str_lazy(template: str | Promise) -> Any:
-    """`template` unchanged; only here so that type checkers accept lazy strings where text is meant."""
-    return template
+    return format_lazy(cast(str, template), **params)
 
 
 def in_every_language(*sentences: object) -> dict[str, str]:
@@ -30,6 +26,15 @@ def in_every_language(*sentences: object) -> dict[str, str]:
     for code, _name in settings.LANGUAGES:
         with translation.override(code):
             texts[code] = " ".join(filter(None, (str(sentence) for sentence in sentences)))
+    return texts
+
+
+def each_language(make: Callable[[], str]) -> dict[str, str]:
+    """The text that `make` gives when each language is active: for sentences that are built eagerly."""
+    texts: dict[str, str] = {}
+    for code, _name in settings.LANGUAGES:
+        with translation.override(code):
+            texts[code] = make()
     return texts
 
 

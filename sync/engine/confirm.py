@@ -14,7 +14,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from integrations.connector import Outcome, Value
-from integrations.errors import Conflict
+from integrations.errors import Conflict, SyncError
+from mappings.merge import same
 from sync.engine import links
 from sync.engine.context import FlowContext
 from sync.engine.outcomes import Verdict, verdict
@@ -80,6 +81,8 @@ def _apply(ctx: FlowContext, outcomes: Sequence[tuple[Change, Outcome]]) -> Coun
 
 
 _LINK_COLUMNS = [
+    "sent_crm",
+    "sent_ledger",
     "agreed_crm", "agreed_ledger", "crm_fingerprint", "ledger_fingerprint", "crm_version", "ledger_version",
     "line_ids", "crm_url", "ledger_url", "title", "synced_at",
 ]  # fmt: skip
@@ -95,6 +98,13 @@ def _link(ctx: FlowContext, change: Change, outcome: Outcome, link: EntityLink |
     agreed: dict[str, Value] = dict(load_all(getattr(link, f"agreed_{target}")))
     agreed |= load_all(change.agreed) | load_all(change.payload.get("fields", {})) | dict(outcome.returned)
     setattr(link, f"agreed_{target}", dump_all(_mapped_only(ctx, agreed)))
+    respelled = {
+        name: value
+        for name, value in load_all(change.payload.get("fields", {})).items()
+        if name in outcome.returned and not same(value, outcome.returned[name])
+    }
+    kept = {k: v for k, v in getattr(link, f"sent_{target}").items() if k not in change.payload.get("fields", {})}
+    setattr(link, f"sent_{target}", kept | dump_all(respelled))
     links.looked(flow, link, change.source_fingerprint, change.source_version)
     lines = link.line_ids or {}
     if change.payload.get("lines") is not None:
@@ -148,9 +158,9 @@ def _plan_stale_again(ids: Sequence[int]) -> None:
 
 
 def _fail(ctx: FlowContext, change: Change, outcome: Outcome) -> Counter[str]:
-    assert outcome.error is not None
+    error = outcome.error or SyncError("failed without an error", code="no_error")
     repeatable = bool(change.target_id) or ctx.flow.target_object in ctx.target.idempotent
-    decided: Verdict = verdict(change, outcome.error, repeatable=repeatable)
+    decided: Verdict = verdict(change, error, repeatable=repeatable)
     with transaction.atomic():
         moved = move(
             Change.objects.filter(pk=change.pk),

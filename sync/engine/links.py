@@ -67,6 +67,11 @@ def agreed(flow: Flow, link: EntityLink) -> Mapping[str, Value]:
     return load_all(getattr(link, f"agreed_{flow.target_side}"))
 
 
+def sent(flow: Flow, link: EntityLink) -> Mapping[str, Value]:
+    """What we sent then: equal to `agreed`, except for the values that the target spells its own way."""
+    return {**agreed(flow, link), **load_all(getattr(link, f"sent_{flow.target_side}"))}
+
+
 def fingerprint(flow: Flow, link: EntityLink) -> str:
     """Hash of the mapped source fields when the flow last looked."""
     return str(getattr(link, f"{flow.source_side}_fingerprint"))

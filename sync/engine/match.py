@@ -52,7 +52,7 @@ class Lookup:
         """`expected`: about how many source records will be matched, to choose the cheaper way."""
         self.ctx = ctx
         self.expected = expected
-        self._index: dict[tuple[str, str], dict[str, list[Record]]] | None = None
+        self._index: dict[tuple[str, str], dict[str, list[Record]]] = {}
         self._all: list[Record] | None = None
         self._decided = False
 
@@ -92,14 +92,12 @@ class Lookup:
             wanted = {self.ctx.flow.target_object: self._fields()}
             pages = self.ctx.target.changed(self.ctx.flow.target_object, None, wanted) if total else ()
             self._all = [record for page in pages for record in page.records]
-            self._index = {}
 
     def _local(self, target_field: str, normaliser: str) -> dict[str, list[Record]]:
-        assert self._index is not None and self._all is not None
         key = (target_field, normaliser)
         if key not in self._index:
             index: dict[str, list[Record]] = defaultdict(list)
-            for record in self._all:
+            for record in self._all or ():
                 index[NORMALISERS[normaliser].read(_text(record.fields.get(target_field)))].append(record)
             index.pop("", None)
             self._index[key] = dict(index)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from integrations.connector import Record, Value
@@ -25,7 +27,7 @@ from sync.engine.extract import Extracted
 from sync.engine.match import Lookup, Match, match
 from sync.models import Change, EntityLink, Flow
 from sync.states import Action, State
-from sync.texts import in_every_language, say
+from sync.texts import each_language, in_every_language, say
 from sync.values import dump, dump_all, show
 
 Dependencies = Callable[[FlowContext, Flow, list[str]], None]
@@ -139,11 +141,13 @@ class _Draft:
 
     def skip(self) -> Change:
         """Nothing to do, on purpose: the reason is kept with the record."""
-        return self._skipped(self.mapped.skip or _("The flow's filter leaves this record out."))
+        if self.mapped.skip:
+            return self._skipped(each_language(lambda: _map(self.ctx, self.record).skip))
+        return self._skipped(in_every_language(_("The flow's filter leaves this record out.")))
 
-    def _skipped(self, reason: object, code: str = "") -> Change:
+    def _skipped(self, reason: dict[str, str], code: str = "") -> Change:
         self.change.action, self.change.state = Action.SKIP, State.SKIPPED
-        self.change.reason, self.change.error_code = in_every_language(reason), code
+        self.change.reason, self.change.error_code = reason, code
         return self.change
 
     def decide(self, match: Match | None, current: Mapping[str, Record], related: _Related) -> Change | None:
@@ -176,6 +180,7 @@ class _Draft:
             links.agreed(self.ctx.flow, self.link) if self.link else None,
             target.fields if target else None,
             is_new=target is None,
+            sent=links.sent(self.ctx.flow, self.link) if self.link else None,
         )
 
     def _links(self, related: _Related) -> dict[str, str]:
@@ -199,15 +204,15 @@ class _Draft:
         if self.link and not merged.changes and not lines_changed and not links_changed:
             return None
         if target is None and not flow.may_create:
-            return self._skipped(_("This flow may not create records."), "create_off")
+            return self._skipped(in_every_language(_("This flow may not create records.")), "create_off")
         if target is not None and not flow.may_update and merged.changes:
-            return self._skipped(_("This flow may not update records."), "update_off")
+            return self._skipped(in_every_language(_("This flow may not update records.")), "update_off")
         change.action = Action.UPDATE if self.link else Action.LINK if target else Action.CREATE
         change.target_id = target.id if target else ""
         change.target_title = (target.title if target else "")[:300]
         change.target_url = (target.url if target else "")[:300]
         change.diff = [_row(diff) for diff in merged.diffs]
-        change.reason = self._reason(merged)
+        change.reason = self._reason(merged, target)
         change.payload = {
             "fields": dump_all(merged.changes),
             "unique": list(self.mapped.unique) if self.mapped.unique else None,
@@ -219,14 +224,16 @@ class _Draft:
         self._weigh()
         return change
 
-    def _reason(self, merged: Merged) -> dict[str, str]:
+    def _reason(self, merged: Merged, target: Record | None) -> dict[str, str]:
         texts = {
             Action.CREATE: _("No counterpart was found."),
             Action.LINK: say(_("Found by: {rule}."), rule=_rule_name(self.change.match_rule)),
             Action.UPDATE: _("The source changed."),
         }
-        kept = [say("{field}: {reason}", field=diff.field, reason=diff.reason) for diff in merged.kept if diff.reason]
-        return in_every_language(texts[Action(self.change.action)], *kept)
+        why = texts[Action(self.change.action)]
+        if not merged.kept:
+            return in_every_language(why)
+        return each_language(lambda: " ".join([str(why), *_kept(self._merge(target))]))
 
     def _weigh(self) -> None:
         """Amount and currency of the change, for the limits that ask a person first."""
@@ -248,8 +255,10 @@ class _Draft:
         worst = next((p for p in self.problems if p.error_class != ErrorClass.DEPENDENCY), first)
         change = self.change
         change.action, change.state = Action.BLOCKED, State.REVIEW
-        change.problems = [problem_row(problem) for problem in self.problems]
-        change.reason = in_every_language(*(problem.message for problem in self.problems))
+        change.problems = self._problem_rows()
+        change.reason = {
+            code: " ".join(row["message"][code] for row in change.problems) for code in change.problems[0]["message"]
+        }
         change.error_class, change.error_code = worst.error_class, worst.code
         change.error_message, change.error_field, change.error_value = (
             str(worst.message),
@@ -257,9 +266,22 @@ class _Draft:
             worst.value[:500],
         )
         change.error_fingerprint = error_fingerprint(worst.error_class, worst.code, worst.field, worst.value)
-        if not waits and worst.code == "option_unknown":
+        if not waits and worst.code == "not_an_option":
             change.waits_for = option_key(self.ctx.flow.target_object, worst.field, worst.value)[:200]
         return change
+
+    def _problem_rows(self) -> list[dict[str, Any]]:
+        """Every failed check, its texts per language: the mapping is run once more per language, only when needed."""
+        own = [problem for problem in self.problems if problem not in self.mapped.problems]
+        mapped: dict[str, list[Problem]] = {}
+        for code, _name in settings.LANGUAGES:
+            with translation.override(code):
+                mapped[code] = _map(self.ctx, self.record).problems
+        rows = [problem_row(problem) for problem in [*self.mapped.problems, *own]]
+        for code, problems in mapped.items():
+            for row, problem in zip(rows, problems, strict=False):
+                row["message"][code], row["remedy"][code] = str(problem.message), str(problem.remedy)
+        return rows
 
     def _conflict(self, code: str, message: object, candidates: Sequence[Record] = ()) -> Change:
         change = self.change
@@ -295,6 +317,10 @@ class _Draft:
         )
         change.diff = [_row(diff) for diff in merged.conflicts]
         return change
+
+
+def _kept(merged: Merged) -> list[str]:
+    return [f"{diff.field}: {diff.reason}." for diff in merged.kept if diff.reason]
 
 
 def _rule_name(rule: str) -> object:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from django.db import transaction
 from django.db.models.functions import Now
 
 from sync.engine import links
@@ -30,7 +29,6 @@ def store(ctx: FlowContext, run: SyncRun, planned: Planned, initial: InitialStat
     Call inside the transaction that also stores the run's progress. A predecessor that is still waiting is superseded;
     one that is on its way is only marked stale, and is planned again when its outcome is known.
     """
-    assert transaction.get_connection().in_atomic_block
     ids = [change.source_id for change in planned.changes]
     open_rows = dict(
         Change.objects.filter(flow=ctx.flow, source_id__in=ids, state__in=[str(s) for s in OPEN]).values_list(
