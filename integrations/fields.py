@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.db import models
+from django.db.models import CharField
+from django.db.models.functions import Substr
 
 _PREFIX = "gcm1"
 
@@ -60,11 +62,13 @@ def decrypt(stored: str, bound_to: str) -> str:
     try:
         prefix, key_id, encoded = stored.split(":", 2)
         sealed = base64.urlsafe_b64decode(encoded)
-        if prefix != _PREFIX:
-            raise ValueError(prefix)
+        # base64 has several spellings of one value (spare bits, ignored characters); only ours is accepted.
+        if prefix != _PREFIX or base64.urlsafe_b64encode(sealed).decode() != encoded:
+            raise ValueError
         return key_ring()[key_id].decrypt(sealed[:12], sealed[12:], bound_to.encode()).decode()
-    except (ValueError, KeyError, InvalidTag) as error:
-        raise DecryptionError(f"{bound_to} cannot be decrypted with the configured keys") from error
+    except (ValueError, KeyError, InvalidTag):
+        # Not chained: the cause could quote a part of what was stored.
+        raise DecryptionError(f"{bound_to} cannot be decrypted with the configured keys") from None
 
 
 class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
@@ -96,3 +100,18 @@ def reveal(instance: models.Model, name: str) -> str:
 def conceal(instance: models.Model, name: str, plain: str) -> None:
     """Set an encrypted field to the ciphertext of `plain` (not saved)."""
     setattr(instance, name, encrypt(plain, _bound_to(instance, name)) if plain else "")
+
+
+def not_under_newest_key(rows: models.QuerySet[Any], name: str) -> models.QuerySet[Any]:
+    """Those of `rows` whose field `name` holds a ciphertext of an older key."""
+    newest = f"{_PREFIX}:{next(iter(key_ring()))}:"
+    head = Substr(name, 1, len(newest), output_field=CharField())
+    return rows.exclude(**{name: ""}).annotate(key_head=head).exclude(key_head=newest)
+
+
+def recrypt(instance: models.Model, name: str) -> bool:
+    """Put one field under the newest key, unless somebody wrote it since it was read. Raises `DecryptionError`."""
+    before = getattr(instance, name)
+    conceal(instance, name, reveal(instance, name))
+    same = type(instance)._default_manager.filter(**{"pk": instance.pk, name: before})
+    return same.update(**{name: getattr(instance, name)}) == 1

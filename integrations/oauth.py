@@ -146,7 +146,10 @@ def authorization_url(account: ConnectedAccount, redirect_uri: str, state: str, 
         digest = hashlib.sha256(verifier.encode()).digest()
         extra["code_challenge"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         extra["code_challenge_method"] = "S256"
-    url, _ = session.authorization_url(account.oauth_url + vendor.authorize, state=state, **extra)
+    path = vendor.authorize
+    if account.system == System.HUBSPOT and account.remote_id:
+        path = path.replace("/oauth/", f"/oauth/{account.remote_id}/")  # a reconnect: this portal, no other
+    url, _ = session.authorization_url(account.oauth_url + path, state=state, **extra)
     return str(url).replace("+", "%20")  # a literal plus is %2B by now; HubSpot documents %20 between scopes
 
 
