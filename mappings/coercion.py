@@ -10,10 +10,9 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 
-from django.utils.translation import gettext as _
-
 from integrations.connector import FieldSchema, FieldType, Value
 from mappings.expressions import MappingError, is_blank, text_of
+from mappings.expressions.messages import _, say
 from mappings.expressions.values import CONTEXT, bounded
 
 YES = frozenset({"true", "1", "yes", "ja"})
@@ -29,8 +28,10 @@ def coerce(value: Value, schema: FieldSchema) -> Value:
 
 def _wrong(value: Value, schema: FieldSchema, wanted: str, remedy: str) -> MappingError:
     return MappingError(
-        _("“%(field)s” needs %(wanted)s, not “%(value)s”")
-        % {"field": schema.label or schema.name, "wanted": wanted, "value": text_of(value)[:100]},
+        say(
+            _("“%(field)s” needs %(wanted)s, not “%(value)s”"),
+            {"field": schema.label or schema.name, "wanted": wanted, "value": text_of(value)[:100]},
+        ),
         remedy,
         code="wrong_type",
         value=text_of(value),
@@ -41,9 +42,14 @@ def _string(value: Value, schema: FieldSchema) -> Value:
     text = text_of(value)
     if schema.max_length is not None and len(text) > schema.max_length:
         raise MappingError(
-            _("“%(field)s” holds at most %(limit)d characters; the value has %(length)d")
-            % {"field": schema.label or schema.name, "limit": schema.max_length, "length": len(text)},
-            _("Shorten it at the source, or use truncate(…, %(limit)d) in the mapping.") % {"limit": schema.max_length},
+            say(
+                _("“%(field)s” holds at most %(limit)d characters; the value has %(length)d"),
+                {"field": schema.label or schema.name, "limit": schema.max_length, "length": len(text)},
+            ),
+            say(
+                _("Shorten it at the source, or use truncate(…, %(limit)d) in the mapping."),
+                {"limit": schema.max_length},
+            ),
             code="too_long",
             value=text,
         )
@@ -108,10 +114,12 @@ def _enum(value: Value, schema: FieldSchema) -> Value:
     if schema.options and text not in {option.value for option in schema.options}:
         allowed = ", ".join(option.value for option in schema.options[:12])
         raise MappingError(
-            _("“%(value)s” is not one of the values that “%(field)s” allows (%(allowed)s)")
-            % {"value": text[:100], "field": schema.label or schema.name, "allowed": allowed},
-            _("Enable “%(value)s” at the target, or translate it with a value map.") % {"value": text[:100]},
-            code="not_an_option",
+            say(
+                _("“%(value)s” is not one of the values that “%(field)s” allows (%(allowed)s)"),
+                {"value": text[:100], "field": schema.label or schema.name, "allowed": allowed},
+            ),
+            say(_("Enable “%(value)s” at the target, or translate it with a value map."), {"value": text[:100]}),
+            code="option_unknown",
             value=text,
         )
     return text

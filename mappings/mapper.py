@@ -9,17 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
 
-from django.utils.translation import gettext as _
-
-from integrations.connector import Fields, FieldSchema, ObjectSchema, Record, Value
+from integrations.connector import FieldSchema, ObjectSchema, Record, Value
 from integrations.errors import ErrorClass
 from mappings.coercion import coerce
-from mappings.expressions import Compiled, MappingError, ValueTable, is_blank, key_of, text_of
-from mappings.matching import CompiledMatch
+from mappings.compiled import (
+    CompiledMapping,
+    CompiledValidation,
+    FieldRule,
+    LinkRule,
+    Mapped,
+    Parts,
+    Problem,
+)
+from mappings.expressions import Compiled, MappingError, is_blank, key_of, text_of
+from mappings.expressions.messages import _, say
 
 __all__ = [
     "CompiledMapping",
@@ -33,104 +39,8 @@ __all__ = [
     "map_record",
 ]
 
-CONFIGURATION_CODES = frozenset({"unmapped_value", "value_map_missing", "not_an_option"})
-Parts = Mapping[str, Mapping[str, Value]]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One failed rule: what is wrong with which value, and what to do."""
-
-    code: str
-    rule: str
-    field: str
-    value: str
-    message: str
-    remedy: str
-    error_class: ErrorClass = ErrorClass.DATA
-
-
-@dataclass(frozen=True)
-class FieldRule:
-    """One target field and where its value comes from. `hint` is what to do when the target refuses the value;
-    `{value}` in it stands for the value."""
-
-    id: int | None
-    label: str
-    target: str
-    expression: Compiled
-    scope: Literal["header", "line"] = "header"
-    when: Literal["always", "create", "if_empty"] = "always"
-    precedence: Literal["source", "target", "newest", "ask"] = "source"
-    blank: Literal["keep", "clear"] = "keep"
-    required: bool = False
-    value_map: ValueTable | None = None
-    hint: str = ""
-
-
-@dataclass(frozen=True)
-class CompiledValidation:
-    """A condition that must hold. When it does not: the record is blocked, skipped, or skipped unless it exists."""
-
-    id: int | None
-    label: str
-    expression: Compiled
-    scope: Literal["header", "line"] = "header"
-    outcome: Literal["block", "skip", "skip_create"] = "block"
-    message: str = ""
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
-class LinkRule:
-    """An association to another object. The expression gives the id of the related record on the source side;
-    `related` is the slug of the mapping that brings it over."""
-
-    id: int | None
-    name: str
-    expression: Compiled
-    related: str
-    required: bool = False
-
-
-@dataclass(frozen=True)
-class CompiledMapping:
-    """A mapping set, ready to run. `reads` says which source fields it needs, by part."""
-
-    version_id: int
-    source: str
-    target: str
-    fields: tuple[FieldRule, ...]
-    match_rules: tuple[CompiledMatch, ...] = ()
-    validations: tuple[CompiledValidation, ...] = ()
-    unique: tuple[str, Compiled] | None = None
-    line_unique: tuple[str, Compiled] | None = None
-    links: tuple[LinkRule, ...] = ()
-    title: Compiled | None = None
-    reads: Fields = field(default_factory=dict)
-    tables: Mapping[str, ValueTable] = field(default_factory=dict)
-    line_part: str = ""
-
-    @property
-    def maps_lines(self) -> bool:
-        """Whether the lines of the target are ours."""
-        return any(rule.scope == "line" for rule in self.fields)
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """What a source record becomes. `skip` is the reason why it should not be written; `lines` None means: leave the
-    target's lines alone. `skipped_lines` are the reasons of the lines left out."""
-
-    fields: dict[str, Value]
-    lines: list[dict[str, Value]] | None
-    unique: tuple[str, str] | None
-    links: dict[str, str]
-    skip: str
-    skip_create_only: bool
-    problems: list[Problem]
-    skipped_lines: list[str] = field(default_factory=list)
-    title: str = ""
+CONFIGURATION_CODES = frozenset({"unmapped_value", "value_map_missing", "option_unknown", "target_field"})
+"""What a person mends in a mapping or a setting; every other code is mended in the record itself."""
 
 
 def map_record(
@@ -143,13 +53,36 @@ def map_record(
     return _Run(mapping, record, extra, target).map()
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a rule is applied: the whole record, or one of its lines by number."""
+
+    parts: Parts
+    number: int = 0
+
+    def field(self, name: str) -> str:
+        """How problems call a target field; lines share a name, so that one repair covers all of them."""
+        return f"line.{name}" if self.number and name else name
+
+    def rule(self, label: str) -> str:
+        """How problems call a rule."""
+        if not self.number:
+            return label
+        return say(_("%(rule)s, line %(number)d"), {"rule": label, "number": self.number})
+
+    def values(self, expression: Compiled) -> str:
+        """The values an expression read, for a person to recognise."""
+        texts = [text_of(self.parts.get(part, {}).get(name)) for part, name in sorted(expression.reads)]
+        return ", ".join(text for text in texts if text)[:500]
+
+
 class _Run:
     """The mapping of one record: collects problems while values are computed."""
 
     def __init__(self, mapping: CompiledMapping, record: Record, extra: Parts, target: ObjectSchema | None) -> None:
         self.mapping = mapping
         self.record = record
-        self.parts: dict[str, Mapping[str, Value]] = {**record.named(), **extra}
+        self.header = _Place({**record.named(), **extra})
         self.target = target
         self.problems: list[Problem] = []
 
@@ -159,67 +92,75 @@ class _Run:
         if skip and not create_only:
             # Nothing else matters for a record that is not to be written; its data may well be incomplete.
             return Mapped({}, None, None, {}, skip, False, [], title=self._title())
-        fields = {
-            rule.target: self._value_for(rule, self.parts, "") for rule in self.mapping.fields if rule.scope == "header"
-        }
+        rules = [rule for rule in self.mapping.fields if rule.scope == "header"]
+        fields = {rule.target: self._value_for(rule, self.header) for rule in rules}
         lines, skipped = self._lines() if self.mapping.maps_lines else (None, [])
-        return Mapped(
-            fields, lines, self._unique(), self._links(), skip, create_only, self.problems, skipped, self._title()
-        )
+        unique = self._key(self.mapping.unique, self.header)
+        return Mapped(fields, lines, unique, self._links(), skip, create_only, self.problems, skipped, self._title())
+
+    def _evaluate(self, expression: Compiled, place: _Place) -> Value:
+        return expression.evaluate(place.parts, self.mapping.tables, self.record.lines)
+
+    def _add(
+        self, code: str, rule: str, field: str, message: str, remedy: str, *, place: _Place, value: str = ""
+    ) -> None:
+        error_class = ErrorClass.CONFIGURATION if code in CONFIGURATION_CODES else ErrorClass.DATA
+        self.problems.append(Problem(code, place.rule(rule), place.field(field), value, message, remedy, error_class))
+
+    def _add_error(self, error: MappingError, rule: str, field: str, place: _Place, hint: str = "") -> None:
+        remedy = _hint(hint, error.value) if hint and error.code == "option_unknown" else error.remedy
+        self._add(error.code, rule, field, error.message, remedy, place=place, value=error.value)
 
     # --- validations ----------------------------------------------------------------------------------------
 
     def _validate_header(self) -> tuple[str, bool]:
         skip, create_only = "", False
         for rule in self.mapping.validations:
-            if rule.scope != "header" or self._holds(rule, self.parts, ""):
+            if rule.scope != "header" or self._holds(rule, self.header):
                 continue
             if rule.outcome == "block":
-                self._add_failed(rule, "")
+                self._add_failed(rule, self.header)
             elif not skip or (create_only and rule.outcome == "skip"):
                 skip, create_only = rule.message or rule.label, rule.outcome == "skip_create"
         return skip, create_only
 
-    def _add_failed(self, rule: CompiledValidation, place: str) -> None:
-        values = [text_of(self.parts.get(part, {}).get(name)) for part, name in sorted(rule.expression.reads)]
-        self.problems.append(
-            Problem(
-                "validation",
-                rule.label,
-                place,
-                ", ".join(v for v in values if v)[:500],
-                rule.message or rule.label,
-                rule.remedy,
-            )
-        )
-
-    def _holds(self, rule: CompiledValidation, parts: Parts, place: str) -> bool:
+    def _holds(self, rule: CompiledValidation, place: _Place) -> bool:
         """Whether the condition holds; one that cannot be evaluated is a problem of its own, not a failure."""
         try:
-            return bool(rule.expression.evaluate(parts, self.mapping.tables, self.record.lines))
+            return bool(self._evaluate(rule.expression, place))
         except MappingError as error:
-            self._add_error(error, rule.label, place)
+            self._add_error(error, rule.label, "", place)
             return True
+
+    def _add_failed(self, rule: CompiledValidation, place: _Place) -> None:
+        message = _(rule.message or rule.label)
+        remedy = _(rule.remedy) if rule.remedy else ""
+        self._add("validation", rule.label, "", message, remedy, place=place, value=place.values(rule.expression))
 
     # --- fields ---------------------------------------------------------------------------------------------
 
-    def _value_for(self, rule: FieldRule, parts: Parts, place: str) -> Value:
+    def _value_for(self, rule: FieldRule, place: _Place) -> Value:
         name = rule.label or rule.target
         try:
-            value = rule.expression.evaluate(parts, self.mapping.tables, self.record.lines)
+            value = self._evaluate(rule.expression, place)
             if rule.value_map is not None:
                 value = rule.value_map.look_up(value)
             schema = self._schema(rule)
             if schema is not None:
                 value = coerce(value, schema)
         except MappingError as error:
-            self._add_error(error, name, place + rule.target, rule.hint)
+            self._add_error(error, name, rule.target, place, rule.hint)
             return None
-        if is_blank(value):
-            if rule.required:
-                self._add_required(rule, name, place)
-            return None
-        return value
+        if not is_blank(value):
+            return value
+        if rule.required:
+            reads = ", ".join(f"{part}.{field}" for part, field in sorted(rule.expression.reads))
+            fill_in = say(_("Fill in %(reads)s at the source."), {"reads": reads or name})
+            message = say(_("“%(field)s” is required and has no value"), {"field": name})
+            self._add(
+                "required", name, rule.target, message, _hint(rule.hint, "") if rule.hint else fill_in, place=place
+            )
+        return None
 
     def _schema(self, rule: FieldRule) -> FieldSchema | None:
         if self.target is None:
@@ -227,44 +168,14 @@ class _Run:
         line = rule.scope == "line"
         fields = self.target.parts.get(self.target.lines, {}) if line else self.target.fields
         schema = fields.get(rule.target)
-        if schema is None or not schema.writable:
-            raise MappingError(
-                (
-                    _("The field “%(field)s” does not exist at the target")
-                    if schema is None
-                    else _("The field “%(field)s” cannot be written")
-                )
-                % {"field": rule.target},
-                _("Create the field there, or change the mapping."),
-                code="target_field",
-            )
-        return schema
-
-    def _add_required(self, rule: FieldRule, name: str, place: str) -> None:
-        reads = ", ".join(f"{part}.{field}" for part, field in sorted(rule.expression.reads))
-        self.problems.append(
-            Problem(
-                "required",
-                name,
-                place + rule.target,
-                "",
-                _("“%(field)s” is required and has no value") % {"field": name},
-                _hint(rule.hint, "") or _("Fill in %(reads)s at the source.") % {"reads": reads or name},
-            )
-        )
-
-    def _add_error(self, error: MappingError, rule: str, place: str, hint: str = "") -> None:
-        configuration = error.code in CONFIGURATION_CODES or error.code == "target_field"
-        self.problems.append(
-            Problem(
-                error.code,
-                rule,
-                place,
-                error.value,
-                error.message,
-                (_hint(hint, error.value) if error.code == "not_an_option" else "") or error.remedy,
-                ErrorClass.CONFIGURATION if configuration else ErrorClass.DATA,
-            )
+        if schema is not None and schema.writable:
+            return schema
+        missing = _("The field “%(field)s” does not exist at the target")
+        read_only = _("The field “%(field)s” cannot be written")
+        raise MappingError(
+            say(missing if schema is None else read_only, {"field": rule.target}),
+            _("Create the field there, or change the mapping."),
+            code="target_field",
         )
 
     # --- lines, keys, links ---------------------------------------------------------------------------------
@@ -274,100 +185,83 @@ class _Run:
         skipped: list[str] = []
         for number, line in enumerate(self.record.lines, start=1):
             # The position among all source lines is stable where vendors give rows new ids at every update.
-            source = {**self.parts.get("source", {}), "position": Decimal(number)}
-            parts = {**self.parts, self.mapping.line_part: line, "source": source}
-            place = _("line %(number)d: ") % {"number": number}
-            reason = self._validate_line(parts, place)
+            source = {**self.header.parts.get("source", {}), "position": Decimal(number)}
+            place = _Place({**self.header.parts, self.mapping.line_part: line, "source": source}, number)
+            reason = self._validate_line(place)
             if reason:
-                skipped.append(place + reason)
+                skipped.append(say(_("Line %(number)d: %(reason)s"), {"number": number, "reason": reason}))
             else:
-                lines.append(self._line(parts, place))
+                lines.append(self._line(place))
         return lines, skipped
 
-    def _validate_line(self, parts: Parts, place: str) -> str:
+    def _validate_line(self, place: _Place) -> str:
         for rule in self.mapping.validations:
-            if rule.scope == "line" and not self._holds(rule, parts, place):
+            if rule.scope == "line" and not self._holds(rule, place):
                 if rule.outcome != "block":
                     return rule.message or rule.label
-                self._add_failed(rule, place.rstrip(": "))
+                self._add_failed(rule, place)
         return ""
 
-    def _line(self, parts: Parts, place: str) -> dict[str, Value]:
+    def _line(self, place: _Place) -> dict[str, Value]:
         values: dict[str, Value] = {}
         for rule in self.mapping.fields:
             if rule.scope == "line":
-                value = self._value_for(rule, parts, place)
+                value = self._value_for(rule, place)
                 if value is not None or rule.blank == "clear":
                     values[rule.target] = value
-        if self.mapping.line_unique:
-            key = self._key(self.mapping.line_unique, parts, place)
-            if key:
-                values[key[0]] = key[1]
-        return values
+        key = self._key(self.mapping.line_unique, place)
+        return values if key is None else {**values, key[0]: key[1]}
 
-    def _unique(self) -> tuple[str, str] | None:
-        return self._key(self.mapping.unique, self.parts, "") if self.mapping.unique else None
-
-    def _key(self, unique: tuple[str, Compiled], parts: Parts, place: str) -> tuple[str, str] | None:
+    def _key(self, unique: tuple[str, Compiled] | None, place: _Place) -> tuple[str, str] | None:
         """Our own key. Half a key would make two records one, so every field it reads must have a value."""
+        if unique is None:
+            return None
         name, expression = unique
-        missing = [f"{p}.{f}" for p, f in sorted(expression.reads) if is_blank(parts.get(p, {}).get(f))]
+        missing = [f"{p}.{f}" for p, f in sorted(expression.reads) if is_blank(place.parts.get(p, {}).get(f))]
         try:
-            value = text_of(expression.evaluate(parts, self.mapping.tables, self.record.lines))
+            value = text_of(self._evaluate(expression, place))
         except MappingError as error:
-            self._add_error(error, name, place + name)
+            self._add_error(error, name, name, place)
             return None
-        if missing or not value:
-            self.problems.append(
-                Problem(
-                    "key_incomplete",
-                    name,
-                    place + name,
-                    value,
-                    _("The unique key is incomplete: %(fields)s has no value") % {"fields": ", ".join(missing)},
-                    _("Fill in the field at the source."),
-                )
-            )
-            return None
-        return name, value
+        if value and not missing:
+            return name, value
+        message = say(
+            _("The unique key is incomplete: %(fields)s has no value"), {"fields": ", ".join(missing) or name}
+        )
+        self._add(
+            "key_incomplete", name, name, message, _("Fill in the field at the source."), place=place, value=value
+        )
+        return None
 
     def _links(self) -> dict[str, str]:
         links: dict[str, str] = {}
         for rule in self.mapping.links:
             try:
-                value = rule.expression.evaluate(self.parts, self.mapping.tables, self.record.lines)
+                value = self._evaluate(rule.expression, self.header)
             except MappingError as error:
-                self._add_error(error, rule.name, rule.name)
+                self._add_error(error, rule.name, rule.name, self.header)
                 continue
             if not is_blank(value):
                 links[rule.name] = text_of(value)
             elif rule.required:
-                self.problems.append(
-                    Problem(
-                        "link_missing",
-                        rule.name,
-                        rule.name,
-                        "",
-                        _("The record names no related “%(name)s”") % {"name": rule.name},
-                        _("Fill in %(reads)s at the source.")
-                        % {"reads": ", ".join(f"{p}.{f}" for p, f in sorted(rule.expression.reads))},
-                    )
-                )
+                reads = ", ".join(f"{part}.{field}" for part, field in sorted(rule.expression.reads))
+                message = say(_("The record names no related “%(name)s”"), {"name": rule.name})
+                remedy = say(_("Fill in %(reads)s at the source."), {"reads": reads})
+                self._add("link_missing", rule.name, rule.name, message, remedy, place=self.header)
         return links
 
     def _title(self) -> str:
         if self.mapping.title is None:
             return self.record.title
         try:
-            value = self.mapping.title.evaluate(self.parts, self.mapping.tables, self.record.lines)
+            return text_of(self._evaluate(self.mapping.title, self.header)) or self.record.title
         except MappingError:
             return self.record.title  # a title is a courtesy; it never blocks a record
-        return text_of(value) or self.record.title
 
 
 def _hint(hint: str, value: str) -> str:
     # Plain replacement: a hint is text from the database, never a format string.
-    return _(hint).replace("{value}", value) if hint else ""
+    return _(hint).replace("{value}", value)
 
 
 def fingerprint(mapping: CompiledMapping, record: Record) -> str:

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
-from django.utils.translation import gettext as _
-
 from integrations.connector import Value
 from mappings.expressions import is_blank
+from mappings.expressions.messages import _
 
 if TYPE_CHECKING:
-    from mappings.mapper import CompiledMapping, FieldRule
+    from mappings.compiled import CompiledMapping, FieldRule
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from integrations.models import Integration
 
 EXTRA_PARTS: dict[str, frozenset[str] | None] = {
     # `position` is the line's place among the source lines, in line rules.
-    "source": frozenset({"account_id", "position"}),
+    "source": frozenset({"account_id", "account_name", "position"}),
     "setup": None,
 }
 """Parts that every expression sees beside the record: where it comes from, and ids of what set-up created."""
@@ -102,7 +102,7 @@ def known_schema(integration: Integration, side: str, object_name: str) -> Objec
     if not isinstance(stored, dict):
         return None
     try:
-        return load_schema(stored)
+        return load_schema(stored.get("schema", stored))  # usually kept beside the time it was asked
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 

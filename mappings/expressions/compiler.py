@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import ast
 import decimal
-import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from difflib import get_close_matches
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -37,11 +36,9 @@ from mappings.expressions.nodes import (
 from mappings.expressions.operators import BINARY, COMPARE, negate, unary_plus
 from mappings.expressions.registry import Function
 from mappings.expressions.scope import Node, Scope
-from mappings.expressions.values import ValueTable, bounded, checked
+from mappings.expressions.source import SourceText
+from mappings.expressions.values import ValueTable, checked
 
-MAX_SOURCE = 2_000
-MAX_NODES = 200
-MAX_DEPTH = 20
 MAX_OPTIONS = 100
 OPEN_PARTS = frozenset({"setup"})
 """Parts that hold settings, not record fields: only these may be read by a computed key."""
@@ -81,7 +78,7 @@ def compile_expression(
     therefore read through `sum_lines` and `first_line` only.
     """
     builder = _Builder(source, names, tables, lines)
-    node = builder.build(builder.parse())
+    node = builder.build(builder.text.parse())
     return Compiled(source, frozenset(builder.reads), node)
 
 
@@ -91,77 +88,12 @@ class _Builder:
     def __init__(
         self, source: str, names: Mapping[str, frozenset[str] | None], tables: Collection[str], lines: str
     ) -> None:
-        self.source = source
+        self.text = SourceText(source)
         self.names = names
         self.tables = tables
         self.lines = lines
         self.line_open = False
         self.reads: set[tuple[str, str]] = set()
-        self._shift = 0
-
-    # --- parsing --------------------------------------------------------------------------------------------
-
-    def parse(self) -> ast.expr:
-        """The tree, if it is one expression of acceptable size."""
-        if not self.source.strip():
-            raise ExpressionError(_("The expression is empty"), None, _("Write a field, such as customer.Name"))
-        if len(self.source) > MAX_SOURCE:
-            raise ExpressionError(
-                _("The expression is longer than %(limit)d characters") % {"limit": MAX_SOURCE}, MAX_SOURCE
-            )
-        # Parentheses let an expression span lines; the closing one is on its own line because of comments.
-        text, self._shift = f"({self.source}\n)", 1
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                tree = ast.parse(text, mode="eval").body
-        except SyntaxError as error:
-            raise self._syntax_error(error) from None
-        except (ValueError, RecursionError, MemoryError):
-            raise ExpressionError(_("The expression cannot be read"), None) from None
-        self._measure(tree)
-        return tree
-
-    def _syntax_error(self, error: SyntaxError) -> ExpressionError:
-        lines = f"({self.source}\n)".splitlines(keepends=True)
-        before = sum(len(line) for line in lines[: (error.lineno or 1) - 1])
-        position = min(max(before + (error.offset or 1) - 1 - self._shift, 0), len(self.source) - 1)
-        return ExpressionError(
-            _("The expression is not complete or not well-formed"),
-            position,
-            _('Expected one expression, such as concat(contact.firstname, " ", contact.lastname)'),
-        )
-
-    def _measure(self, tree: ast.expr) -> None:
-        count = 0
-        level: list[ast.expr] = [tree]
-        for depth in range(MAX_DEPTH + 1):
-            if not level:
-                return
-            if depth == MAX_DEPTH:
-                raise ExpressionError(
-                    _("The expression is nested deeper than %(limit)d levels") % {"limit": MAX_DEPTH},
-                    self._at(level[0]),
-                    _("Join many parts with concat() instead of +"),
-                )
-            count += len(level)
-            if count > MAX_NODES:
-                raise ExpressionError(
-                    _("The expression has more than %(limit)d parts") % {"limit": MAX_NODES},
-                    self._at(level[0]),
-                )
-            level = [c for node in level for c in ast.iter_child_nodes(node) if isinstance(c, ast.expr)]
-
-    def _at(self, node: ast.AST) -> int:
-        lines = f"({self.source}\n)".splitlines(keepends=True)
-        row, column = getattr(node, "lineno", 1) - 1, getattr(node, "col_offset", 0)
-        if isinstance(node, ast.Attribute):  # the attribute's own name is at its end
-            row, column = (node.end_lineno or 1) - 1, (node.end_col_offset or 0) - len(node.attr.encode())
-        inside = len(lines[row].encode()[:column].decode(errors="ignore")) if row < len(lines) else 0
-        return max(sum(len(line) for line in lines[:row]) + inside - self._shift, 0)
-
-    def _error(self, node: ast.AST, message: str, expected: str = "") -> ExpressionError:
-        return ExpressionError(message, self._at(node), expected)
 
     # --- building -------------------------------------------------------------------------------------------
 
@@ -169,54 +101,28 @@ class _Builder:
         """The closure of one node; dispatch is by exact type, so that a new kind of node is refused."""
         method = _BUILDERS.get(type(node))
         if method is None:
-            raise self._error(
+            raise self.text.error(
                 node,
                 _("This construction is not part of the language"),
                 _("Expected fields, constants, arithmetic, comparisons, conditions and functions"),
             )
-        built: Node = method(self, node)
-        return built
+        return method(self, node)
 
     def constant(self, node: ast.Constant) -> Node:
         """Text, numbers, True, False, None."""
-        return constant_node(self.literal(node))
-
-    def literal(self, node: ast.expr) -> Value:
-        """The value of a constant; numbers are read from their text, never through float."""
-        sign = 1
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            node, sign = node.operand, -1
-        if not isinstance(node, ast.Constant):
-            raise self._error(node, _("A constant was expected here"), _("Write text in quotes or a number"))
-        value = node.value
-        if value is None or isinstance(value, (bool, str)):
-            if sign < 0:
-                raise self._error(node, _("Only numbers can be negative"))
-            return value
-        if isinstance(value, (int, float)):
-            return self._number(node) * sign
-        raise self._error(node, _("This kind of constant is not part of the language"))
-
-    def _number(self, node: ast.Constant) -> Decimal:
-        text = ast.get_source_segment(f"({self.source}\n)", node) or ""
-        try:
-            return bounded(Decimal(text.replace("_", "")))
-        except (decimal.DecimalException, MappingError):
-            raise self._error(
-                node, _("This number cannot be used"), _("Write it with digits and a decimal point, at most 40 digits")
-            ) from None
+        return constant_node(self.text.literal(node))
 
     def name(self, node: ast.Name) -> Node:
         """A bare name is always a mistake: parts need a field, functions need parentheses."""
         if node.id in self.names:
-            raise self._error(
+            raise self.text.error(
                 node,
                 _("“%(name)s” is a part of the record") % {"name": node.id},
                 _("Name one of its fields: %(name)s.%(field)s")
                 % {"name": node.id, "field": min(self.names[node.id] or {"field"})},
             )
         if node.id in functions.FUNCTIONS:
-            raise self._error(
+            raise self.text.error(
                 node,
                 _("“%(name)s” is a function") % {"name": node.id},
                 _("Call it: %(signature)s") % {"signature": functions.FUNCTIONS[node.id].signature},
@@ -225,7 +131,7 @@ class _Builder:
 
     def _unknown_part(self, node: ast.Name) -> ExpressionError:
         known = ", ".join(sorted(self.names))
-        return self._error(
+        return self.text.error(
             node,
             _("Unknown name “%(name)s”") % {"name": node.id[:50]},
             _suggest(node.id, [*self.names, *functions.FUNCTIONS]) or _("Known names: %(names)s") % {"names": known},
@@ -242,14 +148,14 @@ class _Builder:
         base = node.value
         if isinstance(base, ast.Name) and isinstance(node.slice, ast.Constant):
             if not isinstance(node.slice.value, str):
-                raise self._error(node.slice, _("A field name in quotes was expected"))
+                raise self.text.error(node.slice, _("A field name in quotes was expected"))
             return self._field(base, node.slice.value, node.slice)
         key = self.build(node.slice)
         if isinstance(base, ast.Name):
             if base.id not in self.names:
                 raise self._unknown_part(base)
             if base.id not in OPEN_PARTS:
-                raise self._error(
+                raise self.text.error(
                     node.slice,
                     _("A field must be named, not computed"),
                     _('Write %(part)s.field or %(part)s["field"]') % {"part": base.id},
@@ -259,14 +165,14 @@ class _Builder:
 
     def _group(self, node: ast.expr) -> Node:
         if not isinstance(node, (ast.Attribute, ast.Subscript)):
-            raise self._error(
+            raise self.text.error(
                 node, _("Only fields have parts that can be named"), _('Expected part.field or part.field["key"]')
             )
         return self.build(node)
 
     def _plain(self, node: ast.AST, name: str) -> str:
         if name.startswith("_"):
-            raise self._error(
+            raise self.text.error(
                 node, _("“%(name)s” is not a field") % {"name": name[:50]}, _("Fields do not begin with “_”")
             )
         return name
@@ -277,13 +183,13 @@ class _Builder:
         self._plain(node, name)
         known = self.names[part.id]
         if known is not None and name not in known:
-            raise self._error(
+            raise self.text.error(
                 node,
                 _("Unknown field “%(field)s” in “%(part)s”") % {"field": name[:50], "part": part.id},
                 _suggest(name, known) or _("It has: %(names)s") % {"names": ", ".join(sorted(known)[:12])},
             )
         if part.id == self.lines and not self.line_open:
-            raise self._error(
+            raise self.text.error(
                 part,
                 _("“%(part)s” exists once per line") % {"part": part.id},
                 _("Use sum_lines(%(part)s.%(field)s) or first_line(%(part)s.%(field)s)")
@@ -296,7 +202,7 @@ class _Builder:
         """`+ - * / %`."""
         run = BINARY.get(type(node.op))
         if run is None:
-            raise self._error(node, _("This operator is not part of the language"), _("Expected one of: + - * / %"))
+            raise self.text.error(node, _("This operator is not part of the language"), _("Expected one of: + - * / %"))
         return operation_node(run, self.build(node.left), self.build(node.right))
 
     def unary(self, node: ast.UnaryOp) -> Node:
@@ -308,7 +214,7 @@ class _Builder:
             return unary_node(negate, inner)
         if isinstance(node.op, ast.UAdd):
             return unary_node(unary_plus, inner)
-        raise self._error(node, _("This operator is not part of the language"), _("Expected not or -"))
+        raise self.text.error(node, _("This operator is not part of the language"), _("Expected not or -"))
 
     def logic(self, node: ast.BoolOp) -> Node:
         """`and`, `or`: as in Python, the deciding value is the result."""
@@ -326,22 +232,22 @@ class _Builder:
         rights = []
         for op, right in zip(node.ops, node.comparators, strict=True):
             if type(op) not in COMPARE:
-                raise self._error(right, _("“in” cannot be chained"), _("Use and"))
+                raise self.text.error(right, _("“in” cannot be chained"), _("Use and"))
             if isinstance(op, (ast.Is, ast.IsNot)) and not (isinstance(right, ast.Constant) and right.value is None):
-                raise self._error(right, _("“is” compares with None only"), _("Use =="))
+                raise self.text.error(right, _("“is” compares with None only"), _("Use =="))
             rights.append((COMPARE[type(op)], self.build(right)))
         return compare_node(left, rights)
 
     def _options(self, node: ast.expr) -> tuple[Value, ...]:
         if not isinstance(node, (ast.Tuple, ast.List)):
-            raise self._error(
+            raise self.text.error(
                 node,
                 _("“in” needs a list of constants"),
                 _('Write in ("A", "B"); for text within text use contains(text, part)'),
             )
         if len(node.elts) > MAX_OPTIONS:
-            raise self._error(node, _("The list has more than %(limit)d values") % {"limit": MAX_OPTIONS})
-        return tuple(self.literal(element) for element in node.elts)
+            raise self.text.error(node, _("The list has more than %(limit)d values") % {"limit": MAX_OPTIONS})
+        return tuple(self.text.literal(element) for element in node.elts)
 
     # --- calls ----------------------------------------------------------------------------------------------
 
@@ -349,12 +255,12 @@ class _Builder:
         """A registered function, with the right number of arguments and valid literals."""
         known = self._function(node)
         for keyword in node.keywords:
-            raise self._error(keyword.value, _("Arguments have no names here"), _("Write %s") % known.signature)
+            raise self.text.error(keyword.value, _("Arguments have no names here"), _("Write %s") % known.signature)
         for argument in node.args:
             if isinstance(argument, ast.Starred):
-                raise self._error(argument, _("“*” is not part of the language"))
+                raise self.text.error(argument, _("“*” is not part of the language"))
         if not known.minimum <= len(node.args) <= known.maximum:
-            raise self._error(
+            raise self.text.error(
                 node,
                 _("%(name)s() takes %(arity)s arguments, not %(given)d")
                 % {"name": known.name, "arity": known.arity, "given": len(node.args)},
@@ -369,10 +275,12 @@ class _Builder:
 
     def _function(self, node: ast.Call) -> Function:
         if not isinstance(node.func, ast.Name):
-            raise self._error(node.func, _("Only functions by name can be called"), _("Values have no methods here"))
+            raise self.text.error(
+                node.func, _("Only functions by name can be called"), _("Values have no methods here")
+            )
         known = functions.FUNCTIONS.get(node.func.id)
         if known is None:
-            raise self._error(
+            raise self.text.error(
                 node.func,
                 _("Unknown function “%(name)s”") % {"name": node.func.id[:50]},
                 _suggest(node.func.id, functions.FUNCTIONS)
@@ -384,16 +292,16 @@ class _Builder:
         for position, check in known.literals.items():
             if position < len(node.args):
                 try:
-                    check(self.literal(node.args[position]))
+                    check(self.text.literal(node.args[position]))
                 except ExpressionError:
                     raise
                 except ValueError as error:
-                    raise self._error(node.args[position], str(error)) from None
+                    raise self.text.error(node.args[position], str(error)) from None
 
     def _table(self, node: ast.expr) -> str:
-        name = self.literal(node)
+        name = self.text.literal(node)
         if not isinstance(name, str) or name not in self.tables:
-            raise self._error(
+            raise self.text.error(
                 node,
                 _("Unknown value map “%(name)s”") % {"name": str(name)[:50]},
                 _suggest(str(name), self.tables)
@@ -403,7 +311,7 @@ class _Builder:
 
     def _over_lines(self, known: Function, node: ast.Call) -> Node:
         if not self.lines or self.line_open:
-            raise self._error(
+            raise self.text.error(
                 node,
                 _("%(name)s() has no lines to read here") % {"name": known.name},
                 _("It works in header rules of objects with lines"),
@@ -424,7 +332,7 @@ def _suggest(word: str, known: Collection[str]) -> str:
     return _("Did you mean “%(name)s”?") % {"name": close[0]} if close else ""
 
 
-_BUILDERS = {
+_BUILDERS: dict[type[ast.expr], Callable[[_Builder, Any], Node]] = {
     ast.Constant: _Builder.constant,
     ast.Name: _Builder.name,
     ast.Attribute: _Builder.attribute,

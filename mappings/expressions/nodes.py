@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from django.utils.translation import gettext as _
-
 from integrations.connector import Value
 from mappings.expressions.errors import MappingError
+from mappings.expressions.messages import _, say
 from mappings.expressions.operators import Binary, member, truth
 from mappings.expressions.scope import Node, Scope
 from mappings.expressions.values import checked, kind
@@ -43,13 +42,13 @@ def item_node(base: Node, key: Node) -> Node:
             return None
         if not isinstance(group, Mapping):
             raise MappingError(
-                _("%(kind)s has no parts to look up") % {"kind": kind(group).capitalize()},
+                say(_("There is nothing to look up in %(kind)s"), {"kind": kind(group)}),
                 _("Remove the part after the field."),
             )
         if name is None:
             return None
         if not isinstance(name, str):
-            raise MappingError(_("The key must be text, not %(kind)s") % {"kind": kind(name)}, "")
+            raise MappingError(say(_("The key must be text, not %(kind)s"), {"kind": kind(name)}), "")
         value = group.get(name)
         return value if isinstance(value, Mapping) else checked(value)
 
@@ -127,7 +126,7 @@ def lookup_node(inner: Node, table: str) -> Node:
         found = scope.tables.get(table)
         if found is None:
             raise MappingError(
-                _("The value map “%(table)s” no longer exists") % {"table": table},
+                say(_("The value map “%(table)s” no longer exists"), {"table": table}),
                 _("Create the value map again, or change the expression."),
                 code="value_map_missing",
             )

@@ -11,10 +11,10 @@ import operator
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-
-from django.utils.translation import gettext as _
+from typing import Any
 
 from mappings.expressions.errors import MappingError
+from mappings.expressions.messages import _, say
 from mappings.expressions.values import CONTEXT, bounded, checked, is_blank, kind
 
 Binary = Callable[[object, object], object]
@@ -25,12 +25,12 @@ def _need_number(value: object, sign: str) -> Decimal:
         return value
     if is_blank(value):
         raise MappingError(
-            _("“%(sign)s” met an empty value") % {"sign": sign},
+            say(_("“%(sign)s” met an empty value"), {"sign": sign}),
             _("Use default(…, 0) for numbers that may be missing."),
             code="empty_value",
         )
     raise MappingError(
-        _("“%(sign)s” needs a number, not %(kind)s") % {"sign": sign, "kind": kind(value)},
+        say(_("“%(sign)s” needs a number, not %(kind)s"), {"sign": sign, "kind": kind(value)}),
         _("Convert with decimal(…)."),
     )
 
@@ -67,7 +67,9 @@ def _add(left: object, right: object) -> object:
         other = right if isinstance(left, str) else left
         if other is None:
             raise MappingError(_("“+” met an empty value"), _("Use concat() or default()."), code="empty_value")
-        raise MappingError(_("“+” joins text with text, not with %(kind)s") % {"kind": kind(other)}, _("Use concat()."))
+        raise MappingError(
+            say(_("“+” joins text with text, not with %(kind)s"), {"kind": kind(other)}), _("Use concat().")
+        )
     if left is None or right is None:
         raise MappingError(_("“+” met an empty value"), _("Use concat() or default()."), code="empty_value")
     return _SUM(left, right)
@@ -105,7 +107,7 @@ def _family(value: object) -> str:
     if isinstance(value, bool):
         return "bool"
     for family, types in (("number", Decimal), ("text", str), ("datetime", datetime), ("date", date)):
-        if isinstance(value, types):  # type: ignore[arg-type]
+        if isinstance(value, types):
             return family
     return "group"
 
@@ -116,28 +118,28 @@ def equal(left: object, right: object) -> bool:
         return is_blank(left) and is_blank(right)
     if _family(left) != _family(right) or _family(left) == "group":
         raise MappingError(
-            _("Cannot compare %(left)s with %(right)s") % {"left": kind(left), "right": kind(right)},
+            say(_("Cannot compare %(left)s with %(right)s"), {"left": kind(left), "right": kind(right)}),
             _("Convert one side, for example with decimal(…), date(…) or concat(…)."),
         )
     return bool(left == right)
 
 
-def _ordered(sign: str, compare: Callable[[object, object], bool]) -> Callable[[object, object], bool]:
+def _ordered(sign: str, compare: Callable[[Any, Any], Any]) -> Callable[[object, object], bool]:
     def run(left: object, right: object) -> bool:
         if is_blank(left) or is_blank(right):
             raise MappingError(
-                _("“%(sign)s” met an empty value") % {"sign": sign},
+                say(_("“%(sign)s” met an empty value"), {"sign": sign}),
                 _("Use default(), or test for the empty value first."),
                 code="empty_value",
             )
         family = _family(left)
         if family != _family(right) or family in {"bool", "group"}:
             raise MappingError(
-                _("Cannot compare %(left)s with %(right)s") % {"left": kind(left), "right": kind(right)},
+                say(_("Cannot compare %(left)s with %(right)s"), {"left": kind(left), "right": kind(right)}),
                 _("Convert one side, for example with decimal(…) or date(…)."),
             )
         try:
-            return compare(left, right)
+            return bool(compare(left, right))
         except TypeError:  # a date with time zone and one without
             raise MappingError(
                 _("Cannot compare times with and without time zone"), _("Use datetime_utc(…).")

@@ -13,10 +13,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Literal
 
-from django.utils.translation import gettext as _
-
 from integrations.connector import Value
 from mappings.expressions.errors import MappingError
+from mappings.expressions.messages import _, say
 
 MAX_TEXT = 65_536
 MAX_DIGITS = 40
@@ -79,7 +78,7 @@ def checked(value: object) -> Value:
     if isinstance(value, float):  # only JSON from outside can bring one; its text is what was meant
         return bounded(Decimal(repr(value)))
     raise MappingError(
-        _("A single value was expected, not %(kind)s") % {"kind": kind(value)},
+        say(_("A single value was expected, not %(kind)s"), {"kind": kind(value)}),
         _("Name one field or key."),
     )
 
@@ -136,8 +135,13 @@ class ValueTable:
         if self.unmapped == "pass":
             return value
         raise MappingError(
-            _("“%(value)s” is not in the value map “%(table)s”") % {"value": text_of(value)[:100], "table": self.name},
-            _("Add “%(value)s” to the value map “%(table)s”.") % {"value": text_of(value)[:100], "table": self.name},
+            say(
+                _("“%(value)s” is not in the value map “%(table)s”"),
+                {"value": text_of(value)[:100], "table": self.name},
+            ),
+            say(
+                _("Add “%(value)s” to the value map “%(table)s”."), {"value": text_of(value)[:100], "table": self.name}
+            ),
             code="unmapped_value",
             value=text_of(value),
         )

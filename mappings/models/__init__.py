@@ -5,8 +5,9 @@ a new draft, and at any time one version per integration and slug is published.
 """
 
 from mappings.models.compiling import check_mapping, compile_mapping
+from mappings.models.conditions import LinkRule, MatchRule, ValidationRule
 from mappings.models.mapping_set import MappingSet, State
-from mappings.models.rules import FieldMapping, LinkRule, MatchRule, Scope, ValidationRule
+from mappings.models.rules import FieldMapping, Scope
 from mappings.models.value_map import ValueMap, ValueMapEntry
 from mappings.models.versions import new_draft, publish, rollback
 

@@ -49,9 +49,11 @@ class MappingSetQuerySet(models.QuerySet["MappingSet"]):
             return self.none()
         return self.filter(integration__organization__memberships__user_id=user.pk)
 
-    def published(self, integration: Integration, slug: str) -> MappingSet | None:
-        """The version in force, or None."""
-        return self.filter(integration=integration, slug=slug, state=State.PUBLISHED).first()
+    def published(self, integration: Integration, slug: str) -> MappingSet:
+        """The version in force; raises `MappingSet.DoesNotExist` when there is none."""
+        return self.select_related("integration__crm_account", "integration__ledger_account").get(
+            integration=integration, slug=slug, state=State.PUBLISHED
+        )
 
     def drafts(self) -> Self:
         """Those that may be edited."""

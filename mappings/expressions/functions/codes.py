@@ -7,13 +7,13 @@ import re
 from functools import cache
 from pathlib import Path
 
-from django.utils.translation import gettext as _
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as NumberError
 
 from integrations.connector import Value
 from mappings import identifiers
 from mappings.expressions.functions.arguments import need_text, refuse
+from mappings.expressions.messages import _
 from mappings.expressions.registry import function
 from mappings.expressions.values import is_blank
 

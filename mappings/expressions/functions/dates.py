@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 
-from django.utils.translation import gettext as _
-
 from integrations.connector import Value
 from mappings.expressions.functions.arguments import refuse
+from mappings.expressions.messages import _
 from mappings.expressions.registry import function
 from mappings.expressions.values import is_blank
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from decimal import Decimal, InvalidOperation
 
-from django.utils.translation import gettext as _
-
 from integrations.connector import Value
 from mappings.expressions.errors import MappingError
 from mappings.expressions.functions.arguments import need_number, need_whole, refuse
+from mappings.expressions.messages import _
 from mappings.expressions.registry import MAX_ARGUMENTS, function
 from mappings.expressions.values import CONTEXT, MAX_DIGITS, bounded, is_blank
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from django.utils.translation import gettext as _
-
 from integrations.connector import Value
 from mappings.expressions.errors import MappingError
 from mappings.expressions.functions.arguments import need_text, need_whole
+from mappings.expressions.messages import _
 from mappings.expressions.patterns import Pattern, compile_pattern
 from mappings.expressions.registry import MAX_ARGUMENTS, function
 from mappings.expressions.values import MAX_TEXT, is_blank, text_of
