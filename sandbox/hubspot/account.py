@@ -170,8 +170,7 @@ def _create_rate(call: Call, body: Mapping[str, Any]) -> ExchangeRate:
         raise errors.invalid("The company currency needs no exchange rate")
     rate = call.portal.set_rate(code, _conversion(body), call.moment)
     if code not in call.portal.profile.additional:
-        call.portal.profile.additional.append(code)
-        call.portal.refresh_options()
+        call.portal.add_currency(code)
     return rate
 
 

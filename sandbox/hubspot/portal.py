@@ -176,6 +176,16 @@ class Portal:
             return 1.0
         return next((r.rate for r in reversed(self.exchange_rates) if r.code == code), 1.0)
 
+    def add_currency(self, code: str) -> None:
+        """A further currency; the second one brings the properties that only make sense with several."""
+        self.profile.additional.append(code)
+        for kind in KINDS:
+            own = self.schemas[kind.type_id]
+            for definition in schema(kind, FOUNDED, self.currencies).active.values():
+                if definition.name not in own.active:
+                    own.add(definition)
+        self.refresh_options()
+
     def store(self, kind: Kind) -> Store:
         """Records of a type."""
         return self.stores[kind.type_id]
