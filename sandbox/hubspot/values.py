@@ -144,7 +144,8 @@ def appended(stored: str | None, value: str) -> str:
     """A leading semicolon adds to the values already chosen instead of replacing them."""
     if not value.startswith(";"):
         return value
-    return ";".join(dict.fromkeys([*(stored or "").split(";"), *value.split(";")])).strip(";")
+    parts = [*(stored or "").split(";"), *value.split(";")]
+    return ";".join(dict.fromkeys(part for part in parts if part))
 
 
 _CHECKS: dict[str, Callable[[Definition, str], str]] = {
