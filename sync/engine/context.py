@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.utils import timezone
-from integrations.connectors import connector_for
 
 from integrations.connector import Connector, ObjectSchema, Value
+from integrations.connectors import connector_for
 from integrations.models import ConnectedAccount, Integration
 from mappings.expressions import Compiled, compile_expression
 from mappings.mapper import CompiledMapping
@@ -99,13 +99,17 @@ def build(flow: Flow, *, lane: str = "bulk") -> FlowContext:
     """The context of a flow. Raises `MappingSet.DoesNotExist` when nothing is published for it."""
     flow = Flow.objects.select_related("integration__crm_account", "integration__ledger_account").get(pk=flow.pk)
     integration = flow.integration
+    source = connector_for(integration.account(flow.source_side), lane=lane)
+    # Expressions are compiled against what the source is known to offer, its line part above all.
+    schema = schema_of(source, integration.account(flow.source_side), flow.source_object, SCHEMA_MAX_AGE)
     mapping_set = flow.mapping_set()
     return FlowContext(
         flow=flow,
         integration=integration,
         mapping_set=mapping_set,
         mapping=compile_mapping(mapping_set),
-        source=connector_for(integration.account(flow.source_side), lane=lane),
+        source=source,
         target=connector_for(integration.account(flow.target_side), lane=lane),
         lane=lane,
+        _schemas={"source": schema},
     )

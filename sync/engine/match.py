@@ -9,7 +9,7 @@ only by a rule that finds exactly one free counterpart.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -141,15 +141,35 @@ def _apply_rule(
     read = NORMALISERS[rule.normaliser].read
     values = {record.id: read(_value(ctx, rule.expression, record)) for record in records}
     hits = lookup.find(rule.target_field, rule.normaliser, list(values.values()))
+    # A number or a name may repeat across ledgers; a legal identity may not, and is shown to a person.
+    elsewhere = set() if rule.normaliser == IDENTITY else _keyed_elsewhere(ctx, records, hits)
     for record in records:
         match, value = found[record.id], values[record.id]
         if value and rule.certain and rule.normaliser == IDENTITY:
             match.claim = f"{IDENTITY}:{value}"
-        candidates = [hit for hit in hits.get(value, ()) if _extra_agrees(ctx, rule, record, hit)]
+        free = [hit for hit in hits.get(value, ()) if hit.id not in elsewhere]
+        candidates = [hit for hit in free if _extra_agrees(ctx, rule, record, hit)]
         if len(candidates) == 1 and rule.certain:
             found[record.id] = Match(target=candidates[0], rule=rule.label, claim=match.claim)
         elif candidates and not match.candidates:
             match.candidates, match.rule, match.suggested = candidates, rule.label, not rule.certain
+
+
+def _keyed_elsewhere(ctx: FlowContext, records: Sequence[Record], hits: Mapping[str, list[Record]]) -> set[str]:
+    """Ids of candidates that carry the unique key of a record that is not ours: another ledger's, in one register.
+
+    One that this integration linked itself stays a candidate; it is taken, which a person should see."""
+    if not ctx.mapping.unique:
+        return set()
+    field_name, expression = ctx.mapping.unique
+    ours = {_value(ctx, expression, record) for record in records}
+    keyed = {
+        hit.id
+        for candidates in hits.values()
+        for hit in candidates
+        if _text(hit.fields.get(field_name)) and _text(hit.fields.get(field_name)) not in ours
+    }
+    return keyed - links.by_target(ctx.flow, keyed).keys()
 
 
 def _extra_agrees(ctx: FlowContext, rule: CompiledMatch, record: Record, candidate: Record) -> bool:

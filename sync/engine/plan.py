@@ -131,7 +131,7 @@ class _Draft:
             flow=ctx.flow,
             mapping_set=ctx.mapping_set,
             source_id=record.id,
-            source_title=record.title[:300],
+            source_title=(mapped.title or record.title)[:300],
             source_url=record.url[:300],
             source_fingerprint=extracted.fingerprints[record.id],
             source_version=record.version,
@@ -266,7 +266,7 @@ class _Draft:
             worst.value[:500],
         )
         change.error_fingerprint = error_fingerprint(worst.error_class, worst.code, worst.field, worst.value)
-        if not waits and worst.code == "not_an_option":
+        if not waits and worst.code == "option_unknown":
             change.waits_for = option_key(self.ctx.flow.target_object, worst.field, worst.value)[:200]
         return change
 
@@ -363,7 +363,7 @@ def _missing_link(name: str, key: str, flow_name: str) -> Problem:
 
 
 def _row(diff: FieldDiff) -> dict[str, Any]:
-    return {"field": diff.field, "before": dump(diff.before), "after": dump(diff.after), "reason": diff.reason}
+    return {"field": diff.field, "before": dump(diff.before), "after": dump(diff.after), "reason": str(diff.reason)}
 
 
 def problem_row(problem: Problem) -> dict[str, Any]:
