@@ -3,16 +3,15 @@ as live answers have them, while ``from`` and ``to`` objects carry them as strin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from . import errors
-from .associations import BadLink, LinkType
 from .batch import envelope
 from .call import Answer, Call, kind_of, unknown_path, wrong_method
 from .errors import ApiError
 from .kinds import Kind
+from .labels import checked, create_label, delete_label, labels, permit, spec_json
 
 PAGE = 500
 READ_SIZE, WRITE_SIZE = 1000, 2000
@@ -52,14 +51,9 @@ def route(call: Call) -> Answer:
     raise unknown_path()
 
 
-def _permit(call: Call, kind: Kind, other: Kind, action: str) -> None:
-    """Links need the scopes of both object types."""
-    call.need([*kind.scopes(action), *other.scopes(action)])
-
-
 def listing(call: Call, kind: Kind, record_id: str, other: Kind) -> Answer:
     """What one record is linked with; an empty list when with nothing."""
-    _permit(call, kind, other, "read")
+    permit(call, kind, other, "read")
     from_id = _existing(call, kind, record_id)
     limit = call.number_of("limit", PAGE, PAGE)
     targets, cursor = _page(call, kind, from_id, other, call.query.get("after"), limit)
@@ -78,21 +72,17 @@ def _page(
     start = int(after) if after and after.isdigit() else 0
     ids = sorted(target for target in linked if target > start and store.live(target))
     shown = [
-        {"toObjectId": target, "associationTypes": [_spec(known[type_id]) for type_id in linked[target]]}
+        {"toObjectId": target, "associationTypes": [spec_json(known[type_id]) for type_id in linked[target]]}
         for target in ids[:limit]
     ]
     return shown, str(ids[limit - 1]) if len(ids) > limit else None
 
 
-def _spec(link_type: LinkType) -> Body:
-    return {"category": link_type.category, "typeId": link_type.type_id, "label": link_type.label}
-
-
 def connect(call: Call, kind: Kind, record_id: str, other: Kind, to_record: str) -> Answer:
     """The default, unlabelled link."""
-    _permit(call, kind, other, "write")
+    permit(call, kind, other, "write")
     from_id, to_id = _existing(call, kind, record_id), _existing(call, other, to_record)
-    with _checked():
+    with checked():
         call.portal.links.connect(kind.type_id, from_id, other.type_id, to_id)
     return envelope(call, _default_results(call, kind, from_id, other, to_id))
 
@@ -112,7 +102,7 @@ def _default_result(from_id: int, to_id: int, type_id: int) -> Body:
 
 def label(call: Call, kind: Kind, record_id: str, other: Kind, to_record: str) -> Answer:
     """Set the labels of a link, replacing those it had."""
-    _permit(call, kind, other, "write")
+    permit(call, kind, other, "write")
     specs = call.value()
     if not isinstance(specs, list):
         raise errors.bad_json("Cannot deserialize value of type `java.util.ArrayList<AssociationSpec>`")
@@ -122,7 +112,7 @@ def label(call: Call, kind: Kind, record_id: str, other: Kind, to_record: str) -
 
 def _label(call: Call, kind: Kind, from_id: int, other: Kind, to_id: int, specs: list[Body]) -> Body:
     links = call.portal.links
-    with _checked():
+    with checked():
         set_ids = links.label(kind.type_id, from_id, other.type_id, to_id, _type_ids(specs))
     known = links.types[kind.type_id, other.type_id]
     return {
@@ -146,7 +136,7 @@ def _type_ids(specs: list[Body]) -> list[int]:
 
 def disconnect(call: Call, kind: Kind, record_id: str, other: Kind, to_record: str) -> Answer:
     """Remove every type between two records."""
-    _permit(call, kind, other, "write")
+    permit(call, kind, other, "write")
     if record_id.isdigit() and to_record.isdigit():
         call.portal.links.disconnect(kind.type_id, int(record_id), other.type_id, int(to_record))
     return Answer(204)
@@ -154,7 +144,7 @@ def disconnect(call: Call, kind: Kind, record_id: str, other: Kind, to_record: s
 
 def batch_read(call: Call, kind: Kind, other: Kind) -> Answer:
     """Links of many records. A record with none is absent from the results and named in an error: a 207."""
-    _permit(call, kind, other, "read")
+    permit(call, kind, other, "read")
     results: list[Body] = []
     failures: list[Body] = []
     for entry in call.inputs(READ_SIZE):
@@ -198,7 +188,7 @@ def batch_default(call: Call, kind: Kind, other: Kind) -> Answer:
     """Unlabelled links."""
 
     def one(_entry: Body, from_id: int, to_id: int) -> list[Body]:
-        with _checked():
+        with checked():
             call.portal.links.connect(kind.type_id, from_id, other.type_id, to_id)
         return _default_results(call, kind, from_id, other, to_id)
 
@@ -206,22 +196,21 @@ def batch_default(call: Call, kind: Kind, other: Kind) -> Answer:
 
 
 def _pairwise(call: Call, kind: Kind, other: Kind, one: Callable[[Body, int, int], list[Body]], status: int) -> Answer:
-    _permit(call, kind, other, "write")
+    permit(call, kind, other, "write")
     results: list[Body] = []
     failures: list[Body] = []
     for entry in call.inputs(WRITE_SIZE):
+        ends = [str((entry.get(end) or {}).get("id", "")) for end in ("from", "to")]
         try:
-            from_id = _existing(call, kind, str((entry.get("from") or {}).get("id", "")))
-            to_id = _existing(call, other, str((entry.get("to") or {}).get("id", "")))
-            results += one(entry, from_id, to_id)
+            results += one(entry, _existing(call, kind, ends[0]), _existing(call, other, ends[1]))
         except ApiError as error:
-            failures.append(error.entry())
+            failures.append(error.entry(fromObjectId=[ends[0]], toObjectId=[ends[1]]))
     return envelope(call, results, failures, status)
 
 
 def batch_archive(call: Call, kind: Kind, other: Kind) -> Answer:
     """Remove links, all types."""
-    _permit(call, kind, other, "write")
+    permit(call, kind, other, "write")
     for entry in call.inputs(WRITE_SIZE):
         from_id = str((entry.get("from") or {}).get("id", ""))
         for target in entry.get("to") or []:
@@ -233,50 +222,13 @@ def batch_archive(call: Call, kind: Kind, other: Kind) -> Answer:
 
 def batch_unlabel(call: Call, kind: Kind, other: Kind) -> Answer:
     """Remove some labels; removing the unlabelled type removes the link."""
-    _permit(call, kind, other, "write")
+    permit(call, kind, other, "write")
     for entry in call.inputs(WRITE_SIZE):
         pair = [str((entry.get(end) or {}).get("id", "")) for end in ("from", "to")]
         if all(text.isdigit() for text in pair):
             type_ids = _type_ids(entry.get("types") or [])
-            with _checked():
+            with checked():
                 call.portal.links.unlabel(kind.type_id, int(pair[0]), other.type_id, int(pair[1]), type_ids)
-    return Answer(204)
-
-
-def labels(call: Call, kind: Kind, other: Kind) -> Answer:
-    """The types that can be used from one object type to another."""
-    _permit(call, kind, other, "read")
-    return Answer(200, {"results": [_spec(t) for t in call.portal.links.of(kind.type_id, other.type_id)]})
-
-
-def create_label(call: Call, kind: Kind, other: Kind) -> Answer:
-    """A label of the account's own."""
-    _permit(call, kind, other, "write")
-    body = call.json()
-    missing = [name for name in ("name", "label") if not body.get(name)]
-    if missing:
-        raise errors.bad_json(f"some of required attributes are not set [{', '.join(missing)}]")
-    links = call.portal.links
-    with _checked():
-        links.unlabelled(kind.type_id, other.type_id)
-    inverse = body.get("inverseLabel")
-    made = links.define_label(kind.type_id, other.type_id, str(body["name"]), str(body["label"]), inverse)
-    return Answer(200, {"results": [_spec(link_type) for link_type in made]})
-
-
-def delete_label(call: Call, kind: Kind, other: Kind, type_id: str) -> Answer:
-    """Remove a label of the account's own; links that had it stay, without it."""
-    _permit(call, kind, other, "write")
-    links = call.portal.links
-    known = links.types.get((kind.type_id, other.type_id), {})
-    link_type = known.get(int(type_id)) if type_id.isdigit() else None
-    if link_type is None or link_type.category != "USER_DEFINED":
-        raise errors.invalid(f"Association type {type_id} cannot be deleted")
-    for one, from_id, to_type, to_id, type_ids in list(links.every()):
-        if (one, to_type) == (kind.type_id, other.type_id) and link_type.type_id in type_ids:
-            links.unlabel(one, from_id, to_type, to_id, [link_type.type_id])
-    del known[link_type.type_id]
-    links.types[other.type_id, kind.type_id].pop(link_type.inverse, None)
     return Answer(204)
 
 
@@ -285,15 +237,6 @@ def _existing(call: Call, kind: Kind, record_id: str) -> int:
     if record is None:
         raise errors.not_found(f"{kind.singular} {record_id} does not exist", context={"id": [record_id]})
     return record.id
-
-
-@contextmanager
-def _checked() -> Iterator[None]:
-    try:
-        yield
-    except BadLink as bad:
-        detail = {"message": str(bad), "code": "INVALID_ASSOCIATION"}
-        raise errors.invalid(f"One or more associations are invalid: {bad}", errors=[detail]) from None
 
 
 _CALLS: dict[tuple[str, ...], Callable[[Call, Kind, Kind], Answer]] = {

@@ -82,9 +82,9 @@ class HubSpot:
         return state.records(self.portal(account), object_name)
 
     def account_of(self, request: Request) -> str | None:
-        """The portal whose token the request carries."""
+        """The portal whose access or refresh token the request carries."""
         token = request.headers.get("Authorization", "").partition(" ")[2]
-        grant = self.oauth.access.get(token)
+        grant = self.oauth.access.get(token) or self.oauth.refresh.get(request.form.get("refresh_token", ""))
         return str(grant.portal.id) if grant else None
 
     def edit_record(

@@ -76,9 +76,9 @@ class Seeder:
         if not companies:
             return
         made = self._spread(COMPANIES, companies, self._company)
-        contacts = self._spread(CONTACTS, max(3, companies // 2), lambda n: self._contact(n, companies))
+        contacts = self._spread(CONTACTS, max(3, min(60, companies // 2)), lambda n: self._contact(n, companies))
         self._spread(PRODUCTS, max(4, min(30, companies // 3)), self._product)
-        deals = self._spread(DEALS, max(3, companies // 4), self._deal)
+        deals = self._spread(DEALS, max(3, min(40, companies // 4)), self._deal)
         for number, contact in enumerate(contacts):
             company = made[number % len(made)]
             self._portal.links.label(CONTACTS.type_id, contact.id, COMPANIES.type_id, company.id, [1])
