@@ -173,7 +173,10 @@ class _Builder:
     def _plain(self, node: ast.AST, name: str) -> str:
         if name.startswith("_"):
             raise self.text.error(
-                node, _("“%(name)s” is not a field") % {"name": name[:50]}, _("Fields do not begin with “_”")
+                node,
+                _("“%(name)s” is not a field") % {"name": name[:50]},
+                _("Fields do not begin with “_”"),
+                own_name=True,
             )
         return name
 
@@ -187,6 +190,7 @@ class _Builder:
                 node,
                 _("Unknown field “%(field)s” in “%(part)s”") % {"field": name[:50], "part": part.id},
                 _suggest(name, known) or _("It has: %(names)s") % {"names": ", ".join(sorted(known)[:12])},
+                own_name=True,
             )
         if part.id == self.lines and not self.line_open:
             raise self.text.error(

@@ -79,18 +79,18 @@ class SourceText:
                 )
             level = [c for node in level for c in ast.iter_child_nodes(node) if isinstance(c, ast.expr)]
 
-    def at(self, node: ast.AST) -> int:
-        """The character a node begins at; for an attribute, its own name."""
+    def at(self, node: ast.AST, *, own_name: bool = False) -> int:
+        """The character a node begins at; with `own_name`, where the name of an attribute begins."""
         lines = f"({self.source}\n)".splitlines(keepends=True)
         row, column = getattr(node, "lineno", 1) - 1, getattr(node, "col_offset", 0)
-        if isinstance(node, ast.Attribute):  # the attribute's own name is at its end
+        if own_name and isinstance(node, ast.Attribute):
             row, column = (node.end_lineno or 1) - 1, (node.end_col_offset or 0) - len(node.attr.encode())
         inside = len(lines[row].encode()[:column].decode(errors="ignore")) if row < len(lines) else 0
         return max(sum(len(line) for line in lines[:row]) + inside - self._shift, 0)
 
-    def error(self, node: ast.AST, message: str, expected: str = "") -> ExpressionError:
+    def error(self, node: ast.AST, message: str, expected: str = "", *, own_name: bool = False) -> ExpressionError:
         """An error that points at a node."""
-        return ExpressionError(message, self.at(node), expected)
+        return ExpressionError(message, self.at(node, own_name=own_name), expected)
 
     def literal(self, node: ast.expr) -> Value:
         """The value of a constant; numbers are read from their text, never through float."""
