@@ -1,0 +1,237 @@
+"""Fortnox's JSON becomes typed values at the door, and typed values become Fortnox's JSON.
+
+Numbers come as numbers or as strings depending on list or detail, booleans once as strings, "none" as null, "", "0"
+or 0 depending on the field, and "API_NORIGHT" where the user may not see a value. The invariant: a value that is not
+what the field's type says raises `TooLarge` ("unreadable") with record and field; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from integrations.connector import FieldType, Value
+from integrations.errors import InvalidData, Misconfigured, TooLarge
+from integrations.fortnox import fields, schema
+from integrations.fortnox.schema import Column, Resource
+
+NO_RIGHT = "API_NORIGHT"
+BLANK = "API_BLANK"
+"""What clears a field in a PUT: "" and null leave it alone."""
+FREEMAIL = frozenset(
+    re.findall(
+        r"\S+",
+        "gmail.com googlemail.com hotmail.com hotmail.se outlook.com live.com live.se msn.com yahoo.com yahoo.se "
+        "ymail.com icloud.com me.com mac.com telia.com bredband.net comhem.se spray.se swipnet.se tele2.se bahnhof.se "
+        "protonmail.com proton.me gmx.com aol.com passagen.se home.se",
+    )
+)
+# Documented alphabet of text values; straight quotes and brackets are not in it.
+_FORBIDDEN = re.compile(r"[^\w’\\̈̊ –:.`´,;^¤#%§£$€¢¥©™°&/()=+\-*!?²³®½@\u00a0\n\r]")
+_DIGITS = re.compile(r"[+-]?\d{1,20}(?:\.\d{1,10})?")
+
+
+def _unreadable(column: Column, value: object, record: str) -> TooLarge:
+    return TooLarge(
+        f"Fortnox sent {str(value)[:80]!r} for {column.name}, which is not a {column.kind}",
+        code="unreadable",
+        record=record,
+        field=column.name,
+        value=str(value),
+    )
+
+
+def value_of(column: Column, value: object, record: str = "") -> Value:
+    """The typed value; None for every spelling of "none". Raises `TooLarge` for a value of another type."""
+    if value is None or value == "" or value == NO_RIGHT:
+        return None
+    kind = column.kind
+    if kind == "bool":
+        if not (isinstance(value, bool) or value in ("true", "false")):
+            raise _unreadable(column, value, record)
+        return value is True or value == "true"
+    if kind in {"number", "int"}:
+        return _number(column, value, record)
+    if kind == "date":
+        return _date(column, value, record)
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise _unreadable(column, value, record)
+    text = str(value)
+    return None if kind == "ref" and text == "0" else text
+
+
+def _number(column: Column, value: object, record: str) -> Decimal:
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return Decimal(value)
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return Decimal(value)
+    raise _unreadable(column, value, record)
+
+
+def _date(column: Column, value: object, record: str) -> date:
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise _unreadable(column, value, record)
+
+
+def values_of(
+    table: str, raw: Mapping[str, Any], wanted: Iterable[str], record: str, *, row: bool = False
+) -> dict[str, Value]:
+    """The wanted fields of a raw object, typed; `row` reads list rows, whose names differ. Absent fields are None."""
+    known = schema.columns(table)
+    found: dict[str, Value] = {}
+    for name in wanted:
+        if column := known.get(name):
+            found[name] = value_of(column, raw.get(column.listed if row else name), record)
+    return found
+
+
+def lines_of(raw: Mapping[str, Any], wanted: Iterable[str], record: str) -> list[dict[str, Value]]:
+    """The invoice rows, typed. Raises `TooLarge` when they are not a list of objects."""
+    rows = raw.get("InvoiceRows")
+    wanted = list(wanted)
+    if not isinstance(rows, list) or not all(isinstance(line, Mapping) for line in rows):
+        raise TooLarge("Fortnox sent rows that are no list", code="unreadable", record=record, field="InvoiceRows")
+    return [values_of(fields.ROW, line, wanted, record) for line in rows]
+
+
+def derived(name: str, raw: Mapping[str, Any], today: date, record: str, *, row: bool = False) -> dict[str, Value]:
+    """The derived fields of an object. `today` is the date in Stockholm by the vendor's clock."""
+    it = schema.resource(name)
+    known = schema.columns(it.table)
+
+    def get(field: str) -> Value:
+        column = known[field]
+        return value_of(column, raw.get((column.listed or field) if row else field), record)
+
+    if name == "customer":
+        mail = email_domain(str(get("Email") or ""))
+        return {"email_domain": mail or None, "domain": web_domain(str(get("WWW") or "")) or mail or None}
+    if name == "invoice":
+        series, number = get("VoucherSeries"), get("VoucherNumber")
+        total = get("Total")
+        is_credit = bool(get("Credit")) or (isinstance(total, Decimal) and total < 0)
+        return {
+            "is_credit": is_credit,
+            "voucher": f"{series}{number}" if series and number else None,
+            "status": invoice_status({f: get(f) for f in _STATUS_FIELDS} | {"is_credit": is_credit}, today),
+        }
+    return {}
+
+
+_STATUS_FIELDS = (
+    "Cancelled",
+    "NotCompleted",
+    "CreditInvoiceReference",
+    "Booked",
+    "Balance",
+    "Total",
+    "DueDate",
+    "Sent",
+)
+
+
+def invoice_status(values: Mapping[str, Value], today: date) -> str:
+    """One of `schema.STATUSES`. A credit note and the invoice it credits are both "credited"; a partly paid invoice
+    past its due date is overdue, because that is what someone must act on."""
+    balance, total, due = values["Balance"], values["Total"], values["DueDate"]
+    if values["Cancelled"]:
+        return "cancelled"
+    if values["NotCompleted"]:
+        return "draft"
+    if values["is_credit"] or values["CreditInvoiceReference"]:
+        return "credited"
+    if not values["Booked"]:
+        return "unbooked"
+    if not balance:
+        return "paid"
+    if isinstance(due, date) and due < today:
+        return "overdue"
+    if isinstance(balance, Decimal) and isinstance(total, Decimal) and 0 < balance < total:
+        return "partly_paid"
+    return "sent" if values["Sent"] else "booked"
+
+
+def email_domain(address: str) -> str:
+    """The lower-case domain of an e-mail address; "" for none and for free mail providers."""
+    _, at, host = address.strip().lower().rpartition("@")
+    return host if at and "." in host and host not in FREEMAIL else ""
+
+
+def web_domain(address: str) -> str:
+    """The lower-case host of a web address without scheme, "www.", port and path; "" when there is none."""
+    text = re.sub(r"^[a-z]+://", "", address.strip().lower())
+    host = re.split(r"[/?#:\s]", text, maxsplit=1)[0].removeprefix("www.")
+    return host if re.fullmatch(r"[\w-]+(\.[\w-]+)+", host) else ""
+
+
+# --- Towards Fortnox ------------------------------------------------------------------------------------------------
+
+
+def spelled(text: str) -> str:
+    """Text in Fortnox's alphabet: straight apostrophes become typographic, tabs become blanks, the rest is dropped."""
+    return _FORBIDDEN.sub("", text.replace("'", "’").replace("\t", " "))
+
+
+def wire(it: Resource, values: Mapping[str, Value], *, create: bool) -> dict[str, Any]:
+    """The body of a write. None clears a field on update and is left out on create.
+
+    Raises `Misconfigured` for a field that does not exist or cannot be written, `InvalidData` for a value of
+    another type. The key is left out of updates: it stands in the path.
+    """
+    body = _wire(it.table, values, create=create)
+    if not create:
+        body.pop(it.key, None)
+    return body
+
+
+def wire_lines(lines: Iterable[Mapping[str, Value]], *, create: bool) -> list[dict[str, Any]]:
+    """The rows of a document; the caller's own `line_key` stays here."""
+    return [_wire(fields.ROW, {k: v for k, v in line.items() if k != "line_key"}, create=create) for line in lines]
+
+
+def _wire(table: str, values: Mapping[str, Value], *, create: bool) -> dict[str, Any]:
+    known = schema.columns(table)
+    body: dict[str, Any] = {}
+    for name, value in values.items():
+        column = known.get(name)
+        if column is None or not column.schema.writable:
+            raise Misconfigured(f"Fortnox's {name} cannot be written", code="read_only", field=name)
+        if value is not None and value != "":
+            body[name] = _wire_value(column, value)
+        elif not create:
+            body[name] = BLANK
+    return body
+
+
+def _wire_value(column: Column, value: Value) -> Any:
+    if column.schema.type is FieldType.BOOLEAN:
+        if isinstance(value, bool):
+            return value
+    elif column.schema.type is FieldType.NUMBER:
+        try:
+            return _plain_number(Decimal(str(value)))
+        except InvalidOperation:
+            pass
+    elif isinstance(value, bool | Decimal) or not isinstance(value, date):
+        return spelled(str(value))
+    else:
+        return value.isoformat()[:10]
+    raise InvalidData(
+        f"{str(value)[:80]!r} is not a {column.kind}", code="wrong_type", field=column.name, value=str(value)
+    )
+
+
+def _plain_number(number: Decimal) -> int | float | str:
+    """A JSON number that says exactly this; a string where a float could not."""
+    if not number.is_finite():
+        raise InvalidOperation
+    if number == number.to_integral_value():
+        return int(number)
+    return float(number) if Decimal(repr(float(number))) == number else format(number, "f")

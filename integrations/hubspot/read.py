@@ -1,0 +1,318 @@
+"""Reading HubSpot: every record through lists, changed ones through search windows, full ones through batches.
+
+Search stops at 10,000 results, pages by offset, lags, and its `IN` wants lower case; so scans restart from the last
+stamp seen, the start is overlapped, and every hit is compared exactly here. The invariant: no record between two
+stamps is passed over, however many share one stamp.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from integrations.connector import Fields, FieldType, Page, Record
+from integrations.errors import Misconfigured, Missing, SyncError, TooLarge
+from integrations.http import Reply
+from integrations.hubspot import schema, values
+from integrations.hubspot.client import (
+    BATCH,
+    SEARCH_BODY,
+    SEARCH_CAP,
+    SEARCH_PAGE,
+    TYPE_IDS,
+    HubSpot,
+    after_of,
+    results_of,
+)
+from integrations.hubspot.links import Links
+from integrations.hubspot.schema import Properties
+
+OVERLAP = timedelta(seconds=60)
+"""Twice what the search index usually lags."""
+
+
+def stamp_name(name: str) -> str:
+    """The property with the time of the last change: contacts spell it differently."""
+    return "lastmodifieddate" if name == "contact" else "hs_lastmodifieddate"
+
+
+def milliseconds(moment: datetime) -> int:
+    """Epoch milliseconds, as search wants them."""
+    return int(moment.timestamp() * 1000)
+
+
+class Reader:
+    """The reading half of the connector."""
+
+    def __init__(self, client: HubSpot, properties: Properties) -> None:
+        self.client = client
+        self.properties = properties
+        self.links = Links(client)
+
+    # --- Records ----------------------------------------------------------------------------------------------
+
+    def record(self, name: str, raw: Mapping[str, Any], wanted: Iterable[str], *, complete: bool = True) -> Record:
+        """A raw object as a record with the wanted properties, typed. Raises `TooLarge` when unreadable."""
+        given, key = raw.get("properties"), raw.get("id")
+        if not isinstance(given, Mapping) or key in (None, ""):
+            raise TooLarge(f"HubSpot sent a {name} without id or properties", code="unreadable")
+        wanted = set(wanted)
+        types = self.properties.types(name, wanted)
+        fields = {p: values.parse(p, types.get(p, FieldType.STRING), given.get(p), str(key)) for p in sorted(wanted)}
+        text = json.dumps(given, sort_keys=True, ensure_ascii=False)
+        return Record(
+            name,
+            str(key),
+            fields,
+            title=str(given.get(schema.TITLES[name]) or key)[:200],
+            url=self.url(name, str(key)),
+            version=hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
+            complete=complete,
+        )
+
+    def url(self, name: str, record_id: str) -> str:
+        """Where a person opens the record."""
+        account = self.client.api.account
+        base = account.ui_url.rstrip("/") or "https://app.hubspot.com"
+        return f"{base}/contacts/{account.remote_id}/record/{TYPE_IDS[name]}/{record_id}"
+
+    @staticmethod
+    def _asked(name: str, wanted: Iterable[str]) -> list[str]:
+        return sorted({*wanted, stamp_name(name), schema.TITLES[name], "hs_object_id"})
+
+    # --- Scans ------------------------------------------------------------------------------------------------
+
+    def everything(self, name: str, fields: Fields, resume: str) -> Iterator[Page]:
+        """Every live record by id, the next page under way while the caller works. `resume` is "clock|after"."""
+        wanted = fields.get(name, frozenset())
+        asked, complete = self._asked(name, wanted), set(fields) <= {name}
+        clock, _, after = resume.partition("|")
+        with ThreadPoolExecutor(1, thread_name_prefix="list") as pool:
+            answer = self.client.api.begin(pool, self.client.list_call(name, asked, after))
+            while True:
+                reply = answer()
+                clock = clock or reply.remote_time.isoformat()
+                after = after_of(reply.data) if isinstance(reply.data, Mapping) else ""
+                if after:
+                    answer = self.client.api.begin(pool, self.client.list_call(name, asked, after))
+                records = [self.record(name, raw, wanted, complete=complete) for raw in results_of(reply)]
+                yield Page(records, f"{clock}|{after}" if after else "", None if after else clock)
+                if not after:
+                    return
+
+    def changed(self, name: str, since: str, fields: Fields, resume: str) -> Iterator[Page]:
+        """Records changed since, oldest change first; `resume` is "clock|stamp" and restarts at that stamp."""
+        wanted = fields.get(name, frozenset())
+        asked, complete = self._asked(name, wanted), set(fields) <= {name}
+        clock, _, stamp = resume.partition("|")
+        start = int(stamp) if stamp else milliseconds(datetime.fromisoformat(since) - OVERLAP)
+        for reply, rows, reached, last, total in self._windows(name, start, asked):
+            clock = clock or reply.remote_time.isoformat()
+            records = [self.record(name, raw, wanted, complete=complete) for raw in rows]
+            yield Page(records, "" if last else f"{clock}|{reached}", clock if last else None, total)
+
+    def _windows(
+        self, name: str, start: int, asked: Sequence[str]
+    ) -> Iterator[tuple[Reply, list[Mapping[str, Any]], int, bool, int | None]]:
+        """(answer, new rows, stamp reached, is last, total), always restarting at the last stamp seen.
+
+        HubSpot's own paging counts offsets: a record that changes meanwhile moves to the end, everything behind it
+        slips forward, and one record is never seen. Starting again at a stamp cannot skip, and knows no cap.
+        """
+        stamp, seen = stamp_name(name), set[str]()
+        total: int | None = None
+        while True:
+            body = _search_body([_filter(stamp, "GTE", start)], stamp, asked, 0)
+            reply = self.client.api.do(self.client.search_call(name, body))
+            rows = results_of(reply)
+            total = int(reply.data.get("total") or 0) if total is None else total
+            reached = _stamp_of(rows[-1], stamp) if rows else start
+            fresh = [row for row in rows if str(row.get("id")) not in seen]
+            more = bool(after_of(reply.data))
+            yield reply, fresh, reached, not more, total
+            if not more:
+                return
+            if reached > start:
+                seen = {str(row.get("id")) for row in rows if _stamp_of(row, stamp) == reached}
+                start = reached
+            else:
+                yield from self._same_stamp(name, start, asked, {str(row.get("id")) for row in rows})
+                start, seen = start + 1, set()
+
+    def _same_stamp(
+        self, name: str, at: int, asked: Sequence[str], seen: set[str]
+    ) -> Iterator[tuple[Reply, list[Mapping[str, Any]], int, bool, int | None]]:
+        """More than a page share one stamp (a bulk import): walk them by id."""
+        last_id = "0"
+        while True:
+            filters = [_filter(stamp_name(name), "EQ", at), _filter("hs_object_id", "GT", last_id)]
+            reply = self.client.api.do(self.client.search_call(name, _search_body(filters, "hs_object_id", asked, 0)))
+            rows = results_of(reply)
+            yield reply, [row for row in rows if str(row.get("id")) not in seen], at, False, None
+            if not after_of(reply.data) or not rows:
+                return
+            last_id = str(rows[-1].get("id"))
+
+    def count(self, name: str) -> int:
+        """How many live records an object has, by the search index."""
+        reply = self.client.api.do(self.client.search_call(name, {"filterGroups": [], "limit": 1}))
+        return int(reply.data["total"])
+
+    # --- By id ------------------------------------------------------------------------------------------------
+
+    def load(self, name: str, ids: Sequence[str], fields: Fields) -> Iterator[Record | tuple[str, SyncError]]:
+        """See `Connector.load`: a batch of 100 per call, associations in batches of 1,000."""
+        wanted = fields.get(name, frozenset())
+        found = self.batch(name, ids, wanted)
+        if name == "deal" and set(fields) - {name}:
+            self._add_parts({k: r for k, r in found.items() if isinstance(r, Record)}, fields)
+        for key in ids:
+            entry = found[key]
+            yield entry if isinstance(entry, Record) else (key, entry)
+
+    def batch(
+        self, name: str, ids: Sequence[str], wanted: Iterable[str], id_property: str = ""
+    ) -> dict[str, Record | SyncError]:
+        """Records by id (or by the value of a unique property), an error for each that is not there."""
+        asked = self._asked(name, {*wanted, *([id_property] if id_property else [])})
+        chunks = [ids[i : i + BATCH] for i in range(0, len(ids), BATCH)]
+        calls = (self.client.read_call(name, chunk, asked, id_property) for chunk in chunks)
+        found: dict[str, Record | SyncError] = {}
+        for chunk, reply in zip(chunks, self.client.api.call_many(calls), strict=True):
+            if isinstance(reply, SyncError):
+                found |= dict.fromkeys(chunk, reply)
+                continue
+            for raw in results_of(reply):
+                key = str((raw.get("properties") or {}).get(id_property) if id_property else raw.get("id"))
+                found[key] = self._record_or_error(name, raw, wanted)
+        for key in ids:
+            # Also a merged id: the answer carries the survivor, which is another record.
+            found.setdefault(key, Missing(f"HubSpot has no {name} {key}", code="OBJECT_NOT_FOUND", record=key))
+        return found
+
+    def _record_or_error(self, name: str, raw: Mapping[str, Any], wanted: Iterable[str]) -> Record | SyncError:
+        try:
+            return self.record(name, raw, wanted)
+        except TooLarge as error:
+            return error
+
+    def _add_parts(self, deals: Mapping[str, Record], fields: Fields) -> None:
+        """Give each deal the company, contact and line items asked for."""
+        for part in ("company", "contact"):
+            if part in fields:
+                chosen = self.links.chosen("deal", part, list(deals))
+                loaded = self.batch(part, sorted(set(chosen.values())), fields[part])
+                for deal_id, part_id in chosen.items():
+                    entry = loaded[part_id]
+                    if isinstance(entry, Record):
+                        deals[deal_id].parts[part] = entry.fields
+        if "line" in fields:
+            wanted = fields["line"] | {"hs_position_on_quote"}
+            lines = self.links.all("deal", "line_item", list(deals))
+            loaded = self.batch("line_item", sorted({i for ids in lines.values() for i in ids}), wanted)
+            for deal_id, line_ids in lines.items():
+                rows = [entry for i in line_ids if isinstance(entry := loaded[i], Record)]
+                rows.sort(key=lambda row: (row.fields["hs_position_on_quote"] or 0, int(row.id)))
+                deals[deal_id].lines = [row.fields for row in rows]
+
+    # --- Look-ups ---------------------------------------------------------------------------------------------
+
+    def find(
+        self,
+        name: str,
+        field_name: str,
+        wanted_values: Sequence[str],
+        spell: Callable[[str], Iterable[str]],
+        read: Callable[[str], str],
+        fields: frozenset[str],
+    ) -> dict[str, list[Record]]:
+        """See `Connector.find`: unique properties by batch read (no index lag), others by search, compared exactly."""
+        wanted = fields | {field_name}
+        spellings = list(dict.fromkeys(s for value in wanted_values for s in spell(value) if s))
+        if not spellings:
+            return {}
+        types = self.properties.types(name, [field_name])
+        if field_name not in types:
+            raise Misconfigured(f"HubSpot has no property {field_name}", code="PROPERTY_DOESNT_EXIST", field=field_name)
+        if field_name in self.properties.unique(name) or field_name == "hs_object_id":
+            candidates = self._by_unique(name, field_name, spellings, wanted)
+        else:
+            lower = types[field_name] is FieldType.STRING
+            candidates = self._by_search(name, field_name, spellings, wanted, lower=lower)
+        known, found = set(wanted_values), dict[str, list[Record]]()
+        for record in {record.id: record for record in candidates}.values():
+            value = record.fields.get(field_name)
+            key = read(values.wire(field_name, value))
+            if key in known:
+                found.setdefault(key, []).append(record)
+        return found
+
+    def _by_unique(self, name: str, field_name: str, spellings: Sequence[str], wanted: Iterable[str]) -> list[Record]:
+        entries = self.batch(name, spellings, wanted, "" if field_name == "hs_object_id" else field_name)
+        for entry in entries.values():
+            if isinstance(entry, SyncError) and not isinstance(entry, Missing):
+                raise entry
+        return [entry for entry in entries.values() if isinstance(entry, Record)]
+
+    def _by_search(
+        self, name: str, field_name: str, spellings: Sequence[str], wanted: Iterable[str], *, lower: bool
+    ) -> list[Record]:
+        # IN on text wants lower case, on options the option's own case.
+        texts = list(dict.fromkeys(s.lower() if lower else s for s in spellings))
+        asked = self._asked(name, wanted)
+        records: list[Record] = []
+        for chunk in _fitting(texts, field_name, asked):
+            after = 0
+            while True:
+                body = _search_body([{"propertyName": field_name, "operator": "IN", "values": chunk}], "", asked, after)
+                reply = self.client.api.do(self.client.search_call(name, body))
+                records += [self.record(name, raw, wanted) for raw in results_of(reply)]
+                after += SEARCH_PAGE
+                if not after_of(reply.data) or after > SEARCH_CAP - SEARCH_PAGE:
+                    break
+        return records
+
+
+def _filter(name: str, operator: str, value: object) -> dict[str, str]:
+    return {"propertyName": name, "operator": operator, "value": str(value)}
+
+
+def _search_body(filters: Sequence[Mapping[str, Any]], sort: str, asked: Sequence[str], after: int) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "filterGroups": [{"filters": list(filters)}],
+        "properties": list(asked),
+        "limit": SEARCH_PAGE,
+    }
+    if sort:
+        body["sorts"] = [{"propertyName": sort, "direction": "ASCENDING"}]
+    return body | ({"after": str(after)} if after else {})
+
+
+def _fitting(texts: Sequence[str], field_name: str, asked: Sequence[str]) -> Iterator[list[str]]:
+    """Chunks of at most 100 values whose search body stays below HubSpot's limit of characters."""
+    frame = len(
+        json.dumps(_search_body([{"propertyName": field_name, "operator": "IN", "values": []}], "", asked, 9999))
+    )
+    room = SEARCH_BODY - frame - 50
+    chunk: list[str] = []
+    used = 0
+    for text in texts:
+        size = len(json.dumps(text)) + 2
+        if chunk and (len(chunk) >= BATCH or used + size > room):
+            yield chunk
+            chunk, used = [], 0
+        chunk.append(text)
+        used += size
+    if chunk:
+        yield chunk
+
+
+def _stamp_of(row: Mapping[str, Any], name: str) -> int:
+    moment = values.parse(name, FieldType.DATETIME, (row.get("properties") or {}).get(name) or row.get("updatedAt"))
+    if not isinstance(moment, datetime):
+        raise TooLarge(f"HubSpot sent a record without {name}", code="unreadable")
+    return milliseconds(moment.astimezone(UTC))
