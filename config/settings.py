@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ PROFILE = env.str("PROFILE", default="development")
 if PROFILE not in {"development", "production"}:
     raise ImproperlyConfigured(f"PROFILE must be development or production, not {PROFILE!r}")
 PRODUCTION = PROFILE == "production"
-if not PRODUCTION and (VAR_DIR / "demo.env").exists():
+if not PRODUCTION and (VAR_DIR / "demo.env").exists() and "pytest" not in sys.modules:
     env.read_env(VAR_DIR / "demo.env")  # written by `make demo`: the sandbox's addresses and credentials
 
 
@@ -66,6 +67,7 @@ INSTALLED_APPS = [
     "django_q",
     "simple_history",
     "csp",
+    "config.apps.ConfigConfig",
     "integrations",
     "mappings",
     "sync",

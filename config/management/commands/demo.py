@@ -1,0 +1,112 @@
+"""`make demo`: the whole product on this machine, against the sandbox: connect, plan, approve, deliver, look around."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import connection
+
+from config.demo import story
+from config.demo.processes import Processes, free_port
+
+TIME_FACTOR = 10
+"""Sandbox seconds per second for rate limits: 500 invoice details take ten seconds instead of a hundred."""
+
+
+class Command(BaseCommand):
+    """Set up, connect over OAuth, run the first syncs through a real cluster, print what came of it, and serve."""
+
+    help = "Run the whole product against the sandbox and print what it did. Ctrl-C stops everything."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--sandbox-port", type=int, default=9400)
+        parser.add_argument("--customers", type=int, default=320)
+        parser.add_argument("--articles", type=int, default=210)
+        parser.add_argument("--invoices", type=int, default=520)
+        parser.add_argument("--no-serve", action="store_true", help="stop after the summary")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        started = time.monotonic()
+        sandbox_port, port = free_port(options["sandbox_port"]), free_port(options["port"])
+        base = f"http://localhost:{port}"
+        with Processes(Path(settings.VAR_DIR) / "demo") as processes:
+            sizes = [f"--{name}={options[name]}" for name in ("customers", "articles", "invoices")]
+            factor = f"--time-factor={TIME_FACTOR}"
+            processes.manage("sandbox", "sandbox", f"--port={sandbox_port}", factor, *sizes)
+            processes.wait_for(f"http://localhost:{sandbox_port}/control/accounts")
+            self._environment(processes, sandbox_port, base)
+            self._database()
+            person = story.make_person()
+            processes.start(
+                "web", sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}",
+                "--workers=1", "--threads=8", "--access-logfile=-",
+            )  # fmt: skip
+            processes.manage("worker", "worker", "--grace=20")
+            processes.wait_for(f"{base}/livez")
+            self.say(f"sandbox on http://localhost:{sandbox_port}, Ledgerbridge on {base}")
+            integration = story.connect(base, self.say)
+            story.first_syncs(integration, person, processes, self.say)
+            story.summary(integration, self.say)
+            self.say(f"\nDone in {time.monotonic() - started:.0f} s.")
+            self.say(f"Sign in at {base}/admin/ as {story.USERNAME} with the password {story.PASSWORD}")
+            if not options["no_serve"]:
+                self._serve(processes)
+
+    def say(self, text: str) -> None:
+        """One line, at once."""
+        self.stdout.write(text)
+        self.stdout.flush()
+
+    def _environment(self, processes: Processes, sandbox_port: int, base: str) -> None:
+        """Point every process at the sandbox: for our children, and in a file for commands run beside the demo."""
+        accounts = requests.get(f"http://localhost:{sandbox_port}/control/accounts", timeout=10).json()["accounts"]
+        values = {"PUBLIC_URL": base, "EXTRA_ALLOWED_HOSTS": f"localhost:{sandbox_port}"}
+        for system in ("fortnox", "hubspot"):
+            account = next(a for a in accounts if a["system"] == system)
+            url = f"http://localhost:{sandbox_port}/{system}"
+            values |= {
+                f"{system.upper()}_API_URL": url,
+                f"{system.upper()}_OAUTH_URL": url,
+                f"{system.upper()}_CLIENT_ID": account["client_id"],
+                f"{system.upper()}_CLIENT_SECRET": account["client_secret"],
+            }
+        values |= {
+            "FORTNOX_RATE_SECONDS": str(5 / TIME_FACTOR),
+            "HUBSPOT_RATE_SECONDS": str(10 / TIME_FACTOR),
+            "HUBSPOT_SEARCH_RATE_SECONDS": str(1 / TIME_FACTOR),
+        }
+        processes.env |= values
+        path = Path(settings.VAR_DIR) / "demo.env"
+        path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        path.chmod(0o600)
+
+    def _database(self) -> None:
+        """An empty database: the sandbox's companies are new each time. Never touches anybody else's rows."""
+        call_command("migrate", verbosity=0)
+        from integrations.models import Organization
+
+        if Organization.objects.exclude(name=story.ORGANIZATION).exists():
+            raise CommandError(
+                "This database holds other organizations. Point DATABASE_URL at an empty one for the demonstration."
+            )
+        call_command("flush", interactive=False, verbosity=0)
+        connection.close()
+
+    def _serve(self, processes: Processes) -> None:
+        self.say("Serving. Ctrl-C stops everything.")
+        try:
+            while True:
+                processes.check()
+                time.sleep(1)
+        except KeyboardInterrupt:
+            self.say("Stopping.")
