@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -52,7 +52,7 @@ class Arrival:
     system: str
     user: AbstractBaseUser | AnonymousUser
     session_key: str
-    parameters: dict[str, Sequence[str]]
+    parameters: Mapping[str, Sequence[str]]
 
     def one(self, name: str) -> str:
         """The parameter when it came exactly once and is not absurdly long; otherwise ""."""
@@ -62,7 +62,7 @@ class Arrival:
 
 def redirect_uri(system: str) -> str:
     """Where the vendor sends people back: one fixed address per system, never built from the Host header."""
-    return settings.PUBLIC_URL + reverse("connect-callback", args=[system])
+    return f"{settings.PUBLIC_URL}{reverse('connect-callback', args=[system])}"
 
 
 def start(account: ConnectedAccount, user: Any, session_key: str, next_url: str = "") -> str:
@@ -109,7 +109,7 @@ def _claim(arrival: Arrival) -> AuthorizationAttempt:
     attempts = AuthorizationAttempt.objects.filter(
         state_hash=_hash(state),
         session_hash=_hash(arrival.session_key),
-        user_id=arrival.user.pk,
+        user_id=arrival.user.pk or 0,
         account__system=arrival.system,
         redirect_uri=redirect_uri(arrival.system),
         created_at__gt=timezone.now() - LIFETIME,

@@ -123,7 +123,7 @@ def _side(key: str, system: str, rows: list[ConnectedAccount], picked: str, take
         # Resuming: the account that still waits for its integration, else the one there is.
         live = [row for row in side.accounts if row.status != ConnectedAccount.Status.NEW]
         free = [row for row in live if row.pk not in taken]
-        side.chosen = (free or live or [None])[-1]
+        side.chosen = next(reversed(free or live), None)
     return side
 
 

@@ -106,7 +106,8 @@ def not_under_newest_key(rows: models.QuerySet[Any], name: str) -> models.QueryS
     """Those of `rows` whose field `name` holds a ciphertext of an older key."""
     newest = f"{_PREFIX}:{next(iter(key_ring()))}:"
     head = Substr(name, 1, len(newest), output_field=CharField())
-    return rows.exclude(**{name: ""}).annotate(key_head=head).exclude(key_head=newest)
+    older: models.QuerySet[Any] = rows.exclude(**{name: ""}).annotate(key_head=head).exclude(key_head=newest)
+    return older
 
 
 def recrypt(instance: models.Model, name: str) -> bool:

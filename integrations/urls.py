@@ -1,3 +1,12 @@
-from django.urls import URLPattern
+"""The vendors' way back to us: one callback path per system, so that no vendor can answer for another."""
 
-urlpatterns: list[URLPattern] = []
+from __future__ import annotations
+
+from django.urls import path
+
+from integrations import views
+
+urlpatterns = [
+    path("<slug:system>/callback", views.callback, name="connect-callback"),
+    path("<slug:system>/done", views.done, name="connect-done"),
+]
