@@ -105,7 +105,7 @@ class Connection(socketserver.StreamRequestHandler):
     def _read_body(self, environ: dict[str, Any]) -> bytes:
         if environ.get("HTTP_EXPECT", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+        if "chunked" in environ.pop("HTTP_TRANSFER_ENCODING", "").lower():
             return self._read_chunks()
         length = int(environ.get("CONTENT_LENGTH") or 0)
         if length > MAX_BODY:

@@ -288,6 +288,10 @@ def _freemail(builder: Builder, values: dict[str, Any], index: int) -> None:
     values.pop("WWW", None)
 
 
+def _long_name(builder: Builder, values: dict[str, Any], index: int) -> None:
+    values["Name"] = f"{_LONG}, krets {index}"
+
+
 def _private(builder: Builder, values: dict[str, Any], index: int) -> None:
     values |= {"Name": f"Åke Söderström {index}", "Type": "PRIVATE", "ShowPriceVATIncluded": True}
     for name in ("OrganisationNumber", "WWW"):
@@ -307,7 +311,7 @@ def _foreign(code: str, vat_type: str, currency: str, city: str, vat_number: str
 _AWKWARD: dict[int, Change] = {
     5: _same_name,
     7: _same_organisation,
-    9: _with(Name=_LONG),
+    9: _long_name,
     10: _without("OrganisationNumber"),
     11: _without("Email", "WWW"),
     12: _freemail,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from werkzeug.test import Client, TestResponse
 
@@ -64,6 +65,11 @@ class Fortnox:
         assert lower["error"] == 1
         return lower["code"], lower["message"]
 
+    def advance(self, seconds: float) -> None:
+        """Move the clock and take a fresh token."""
+        self.world.clock.advance(seconds)
+        self.access_token = self.emulator.token(self.account)[1]
+
     def customer(self, number: str = "1", **fields: Any) -> str:
         self.post("/customers", {"Customer": {"CustomerNumber": number, "Name": f"Kund {number}", **fields}})
         return number
@@ -72,7 +78,7 @@ class Fortnox:
         body = {"ArticleNumber": number, "Description": "Hammer", **fields}
         self.post("/articles", {"Article": body})
         if price is not None:
-            self.put(f"/prices/A/{number}", {"Price": {"Price": price}})
+            self.put(f"/prices/A/{quote(number, safe='')}", {"Price": {"Price": price}})
         return number
 
     def invoice(self, **fields: Any) -> dict[str, Any]:
