@@ -69,7 +69,7 @@ def _owner_list(call: Call, found: list[Any]) -> Answer:
 
 def _cursor(call: Call) -> int:
     text = call.query.get("after") or "0"
-    if not text.isdigit():
+    if not text.isdecimal():
         raise errors.invalid(f"Invalid paging cursor: {text}")
     return int(text)
 

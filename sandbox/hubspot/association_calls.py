@@ -12,6 +12,7 @@ from .call import Answer, Call, kind_of, unknown_path, wrong_method
 from .errors import ApiError
 from .kinds import Kind
 from .labels import checked, create_label, delete_label, labels, permit, spec_json
+from .shape import id_of, objects, type_ids
 
 PAGE = 500
 READ_SIZE, WRITE_SIZE = 1000, 2000
@@ -69,7 +70,7 @@ def _page(
     known = call.portal.links.types.get((kind.type_id, other.type_id), {})
     store = call.portal.store(other)
     linked = call.portal.links.targets(kind.type_id, from_id, other.type_id)
-    start = int(after) if after and after.isdigit() else 0
+    start = int(after) if after and after.isdecimal() else 0
     ids = sorted(target for target in linked if target > start and store.live(target))
     shown = [
         {"toObjectId": target, "associationTypes": [spec_json(known[type_id]) for type_id in linked[target]]}
@@ -113,7 +114,7 @@ def label(call: Call, kind: Kind, record_id: str, other: Kind, to_record: str) -
 def _label(call: Call, kind: Kind, from_id: int, other: Kind, to_id: int, specs: list[Body]) -> Body:
     links = call.portal.links
     with checked():
-        set_ids = links.label(kind.type_id, from_id, other.type_id, to_id, _type_ids(specs))
+        set_ids = links.label(kind.type_id, from_id, other.type_id, to_id, type_ids({"types": specs}))
     known = links.types[kind.type_id, other.type_id]
     return {
         "fromObjectTypeId": kind.type_id,
@@ -124,20 +125,10 @@ def _label(call: Call, kind: Kind, from_id: int, other: Kind, to_id: int, specs:
     }
 
 
-def _type_ids(specs: list[Body]) -> list[int]:
-    try:
-        return [int(spec["associationTypeId"]) for spec in specs]
-    except (KeyError, TypeError, ValueError):
-        raise errors.bad_json(
-            "Cannot build AssociationSpec, some of required attributes are not set "
-            "[associationCategory, associationTypeId]"
-        ) from None
-
-
 def disconnect(call: Call, kind: Kind, record_id: str, other: Kind, to_record: str) -> Answer:
     """Remove every type between two records."""
     permit(call, kind, other, "write")
-    if record_id.isdigit() and to_record.isdigit():
+    if record_id.isdecimal() and to_record.isdecimal():
         call.portal.links.disconnect(kind.type_id, int(record_id), other.type_id, int(to_record))
     return Answer(204)
 
@@ -149,7 +140,7 @@ def batch_read(call: Call, kind: Kind, other: Kind) -> Answer:
     failures: list[Body] = []
     for entry in call.inputs(READ_SIZE):
         key = str(entry.get("id", ""))
-        from_id = int(key) if key.isdigit() else -1
+        from_id = int(key) if key.isdecimal() else -1
         shown, cursor = _page(call, kind, from_id, other, entry.get("after"), PAGE)
         if not shown:
             failures.append(_nothing(kind, key, other))
@@ -179,7 +170,7 @@ def batch_create(call: Call, kind: Kind, other: Kind) -> Answer:
     """Labelled links; each pair stands alone."""
 
     def one(entry: Body, from_id: int, to_id: int) -> list[Body]:
-        return [_label(call, kind, from_id, other, to_id, entry.get("types") or [])]
+        return [_label(call, kind, from_id, other, to_id, objects(entry, "types"))]
 
     return _pairwise(call, kind, other, one, 201)
 
@@ -200,7 +191,7 @@ def _pairwise(call: Call, kind: Kind, other: Kind, one: Callable[[Body, int, int
     results: list[Body] = []
     failures: list[Body] = []
     for entry in call.inputs(WRITE_SIZE):
-        ends = [str((entry.get(end) or {}).get("id", "")) for end in ("from", "to")]
+        ends = [id_of(entry, end) for end in ("from", "to")]
         try:
             results += one(entry, _existing(call, kind, ends[0]), _existing(call, other, ends[1]))
         except ApiError as error:
@@ -212,10 +203,10 @@ def batch_archive(call: Call, kind: Kind, other: Kind) -> Answer:
     """Remove links, all types."""
     permit(call, kind, other, "write")
     for entry in call.inputs(WRITE_SIZE):
-        from_id = str((entry.get("from") or {}).get("id", ""))
-        for target in entry.get("to") or []:
+        from_id = id_of(entry, "from")
+        for target in objects(entry, "to"):
             to_id = str(target.get("id", ""))
-            if from_id.isdigit() and to_id.isdigit():
+            if from_id.isdecimal() and to_id.isdecimal():
                 call.portal.links.disconnect(kind.type_id, int(from_id), other.type_id, int(to_id))
     return Answer(204)
 
@@ -224,16 +215,16 @@ def batch_unlabel(call: Call, kind: Kind, other: Kind) -> Answer:
     """Remove some labels; removing the unlabelled type removes the link."""
     permit(call, kind, other, "write")
     for entry in call.inputs(WRITE_SIZE):
-        pair = [str((entry.get(end) or {}).get("id", "")) for end in ("from", "to")]
-        if all(text.isdigit() for text in pair):
-            type_ids = _type_ids(entry.get("types") or [])
+        pair = [id_of(entry, end) for end in ("from", "to")]
+        if all(text.isdecimal() for text in pair):
+            gone = type_ids(entry)
             with checked():
-                call.portal.links.unlabel(kind.type_id, int(pair[0]), other.type_id, int(pair[1]), type_ids)
+                call.portal.links.unlabel(kind.type_id, int(pair[0]), other.type_id, int(pair[1]), gone)
     return Answer(204)
 
 
 def _existing(call: Call, kind: Kind, record_id: str) -> int:
-    record = call.portal.store(kind).live(int(record_id)) if record_id.isdigit() else None
+    record = call.portal.store(kind).live(int(record_id)) if record_id.isdecimal() else None
     if record is None:
         raise errors.not_found(f"{kind.singular} {record_id} does not exist", context={"id": [record_id]})
     return record.id

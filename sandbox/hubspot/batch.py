@@ -14,6 +14,7 @@ from .errors import ApiError
 from .inputs import lookup, make_links, planned_links, properties_of, written
 from .kinds import Kind
 from .render import Renderer
+from .shape import texts
 from .store import Record
 from .writes import Plan, Writer
 
@@ -48,7 +49,7 @@ def read(call: Call, kind: Kind) -> Answer:
     body, inputs = call.json(), call.inputs(SIZE)
     id_property = body.get("idProperty")
     archived = call.flag("archived")
-    renderer = Renderer(call.portal, kind, body.get("properties") or [], body.get("propertiesWithHistory") or [])
+    renderer = Renderer(call.portal, kind, texts(body, "properties"), texts(body, "propertiesWithHistory"))
     store = call.portal.store(kind)
     results: dict[int, dict[str, Any]] = {}
     missing: list[str] = []
@@ -57,7 +58,7 @@ def read(call: Call, kind: Kind) -> Answer:
         if id_property and id_property != "hs_object_id":
             record = lookup(call, kind, key, str(id_property))
         else:
-            number = int(key) if key.isdigit() else -1
+            number = int(key) if key.isdecimal() else -1
             record = store.binned(number) if archived else store.live(number)
         if record is None:
             missing.append(key)
@@ -152,7 +153,7 @@ def archive(call: Call, kind: Kind) -> Answer:
     writer = call.writer(kind)
     for entry in call.inputs(SIZE):
         key = _key(entry)
-        record = call.portal.store(kind).live(int(key)) if key.isdigit() else None
+        record = call.portal.store(kind).live(int(key)) if key.isdecimal() else None
         if record is not None:
             writer.archive(record)
     return Answer(204)
@@ -200,7 +201,7 @@ def _target(call: Call, kind: Kind, entry: Input) -> Record | None:
     key, id_property = _key(entry), entry.get("idProperty")
     if id_property and id_property != "hs_object_id":
         return lookup(call, kind, key, str(id_property))
-    record = call.portal.store(kind).records.get(int(key)) if key.isdigit() else None
+    record = call.portal.store(kind).records.get(int(key)) if key.isdecimal() else None
     return None if record is None or record.archived is not None else record
 
 

@@ -98,7 +98,7 @@ def _recurring(values: Mapping[str, str], amount: Decimal) -> dict[str, str]:
 
 def _term(period: str | None) -> Decimal | None:
     """Months of an ISO 8601 period such as P12M or P1Y."""
-    if not period or not period.startswith("P") or not period[1:-1].isdigit():
+    if not period or not period.startswith("P") or not period[1:-1].isdecimal():
         return None
     unit = {"M": Decimal(1), "Y": Decimal(12), "W": Decimal(12) / Decimal(52)}.get(period[-1])
     return None if unit is None else Decimal(period[1:-1]) * unit

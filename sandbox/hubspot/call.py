@@ -84,7 +84,7 @@ class Call:
         text = self.query.get(name)
         if text is None or text == "":
             return default
-        if not text.isdigit() or int(text) < 1:
+        if not text.isdecimal() or int(text) < 1:
             raise invalid(f"{name} must be a positive number")
         if int(text) > highest:
             raise invalid(f"The limit of {text} exceeds the maximum of {highest}")

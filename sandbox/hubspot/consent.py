@@ -79,7 +79,7 @@ def _decide(oauth: OAuth, portals: Mapping[int, Portal], request: Request, scope
     target = query["redirect_uri"]
     answer: dict[str, str] = {}
     chosen = form.get("portal", "")
-    portal = portals.get(int(chosen)) if chosen.isdigit() else None
+    portal = portals.get(int(chosen)) if chosen.isdecimal() else None
     if form.get("decision") != "connect" or portal is None:
         answer = {"error": "access_denied", "error_description": "The user denied access to the account"}
     else:
@@ -92,7 +92,7 @@ def _decide(oauth: OAuth, portals: Mapping[int, Portal], request: Request, scope
 
 
 def _form(oauth: OAuth, portals: Mapping[int, Portal], scopes: Sequence[str], portal_id: str | None) -> str:
-    chosen = portal_id if portal_id and portal_id.isdigit() and int(portal_id) in portals else None
+    chosen = portal_id if portal_id and portal_id.isdecimal() and int(portal_id) in portals else None
     choices = "".join(
         f'<label><input type="radio" name="portal" value="{portal.id}" required'
         f"{' checked' if str(portal.id) == chosen or (chosen is None and first == 0) else ''}> "

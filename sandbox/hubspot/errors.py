@@ -94,7 +94,7 @@ def not_unique(type_id: str, name: str) -> ApiError:
 
 def unknown_record(record_id: str) -> ApiError:
     """404: a number that is nobody's id has no category; something that is no number has one."""
-    if record_id.isdigit():
+    if record_id.isdecimal():
         return ApiError(404, "resource not found")
     return ApiError(
         404,

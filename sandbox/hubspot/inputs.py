@@ -10,6 +10,7 @@ from .associations import BadLink
 from .call import Call, kind_of
 from .kinds import Kind
 from .render import Renderer
+from .shape import id_of, objects, type_ids
 from .store import Record
 from .writes import Plan
 
@@ -23,7 +24,7 @@ def find(call: Call, kind: Kind, record_id: str, archived: bool = False) -> Reco
     id_property = call.query.get("idProperty")
     if id_property and id_property != "hs_object_id":
         record = lookup(call, kind, record_id, id_property)
-    elif not record_id.isdigit():
+    elif not record_id.isdecimal():
         record = None
     else:
         store = call.portal.store(kind)
@@ -65,39 +66,39 @@ def written(call: Call, kind: Kind, record: Record, plan: Plan) -> dict[str, Any
 def planned_links(call: Call, kind: Kind, body: Mapping[str, Any]) -> list[Link]:
     """Check the ``associations`` of a create before anything is stored."""
     links: list[Link] = []
-    for entry in body.get("associations") or []:
-        to_id = str((entry.get("to") or {}).get("id", ""))
-        types = entry.get("types") or []
-        if not types:
+    for entry in objects(body, "associations"):
+        to_id, wanted = id_of(entry, "to"), type_ids(entry)
+        if not wanted:
             raise errors.invalid("One or more associations are invalid")
-        type_ids = [int(spec.get("associationTypeId", 0)) for spec in types]
-        target = _target_kind(call, kind, type_ids)
+        target = _target_kind(call, kind, wanted)
         call.need(target.scopes("read"))
-        if not to_id.isdigit() or call.portal.store(target).live(int(to_id)) is None:
+        if not to_id.isdecimal() or call.portal.store(target).live(int(to_id)) is None:
             detail = {"message": f"{target.singular} {to_id} does not exist", "code": "OBJECT_NOT_FOUND"}
             raise errors.invalid("One or more associations are invalid", errors=[detail])
         try:
             call.portal.links.check_parent(kind.type_id, NOT_YET, target.type_id, int(to_id))
         except BadLink as bad:
             raise errors.invalid(f"One or more associations are invalid: {bad}") from None
-        links.append((target, int(to_id), type_ids))
+        links.append((target, int(to_id), wanted))
     return links
 
 
-def _target_kind(call: Call, kind: Kind, type_ids: list[int]) -> Kind:
+def _target_kind(call: Call, kind: Kind, wanted: list[int]) -> Kind:
     """The other end is told by the type id, which must be the one of the direction new record → other."""
     for (source, target), known in call.portal.links.types.items():
-        if source == kind.type_id and all(type_id in known for type_id in type_ids):
+        if source == kind.type_id and all(type_id in known for type_id in wanted):
             return kind_of(target)
-    sources = [s for (s, _), known in call.portal.links.types.items() if type_ids[0] in known]
-    expected = f" invalid from object type {kind.type_id} for associations to be created. expected: {sources[0]}"
-    raise errors.invalid("One or more associations are invalid" + (f":{expected}" if sources else ""))
+    sources = [s for (s, _), known in call.portal.links.types.items() if wanted[0] in known]
+    text = "One or more associations are invalid"
+    if sources:
+        text += f": invalid from object type {kind.type_id} for associations to be created. expected: {sources[0]}"
+    raise errors.invalid(text)
 
 
 def make_links(call: Call, kind: Kind, record: Record, links: list[Link]) -> None:
     """Store checked links."""
-    for target, to_id, type_ids in links:
+    for target, to_id, wanted in links:
         try:
-            call.portal.links.label(kind.type_id, record.id, target.type_id, to_id, type_ids)
+            call.portal.links.label(kind.type_id, record.id, target.type_id, to_id, wanted)
         except BadLink as bad:
             raise errors.invalid(str(bad)) from None

@@ -50,7 +50,7 @@ def delete_label(call: Call, kind: Kind, other: Kind, type_id: str) -> Answer:
     permit(call, kind, other, "write")
     links = call.portal.links
     known = links.types.get((kind.type_id, other.type_id), {})
-    link_type = known.get(int(type_id)) if type_id.isdigit() else None
+    link_type = known.get(int(type_id)) if type_id.isdecimal() else None
     if link_type is None or link_type.category != "USER_DEFINED":
         raise errors.invalid(f"Association type {type_id} cannot be deleted")
     for one, from_id, to_type, to_id, type_ids in list(links.every()):

@@ -71,6 +71,8 @@ def _check_operands(entry: Mapping[str, Any], operator: str) -> None:
     for key in needed:
         if entry.get(key) in (None, "", []):
             raise invalid(f"operator {operator} requires {key}")
+        if isinstance(entry[key], list) != (key == "values") or isinstance(entry[key], dict):
+            raise bad_json(f"Cannot deserialize value of `{key}`")
 
 
 def reader(kind: Kind, definition: Definition) -> Read:
@@ -213,7 +215,7 @@ def _linked(portal: Portal, kind: Kind, other_name: str, operator: str, entry: M
     given = entry["values"] if operator in MANY_VALUES else [entry["value"]]
     linked: set[int] = set()
     for record_id in given:
-        if str(record_id).isdigit():
+        if str(record_id).isdecimal():
             linked.update(portal.links.targets(other.type_id, int(record_id), kind.type_id))
     return lambda record: (record.id in linked) == (operator in ("EQ", "IN"))
 

@@ -52,7 +52,7 @@ def listing(call: Call, kind: Kind) -> Answer:
     history = call.names("propertiesWithHistory")
     limit = call.number_of("limit", 10, PAGE_WITH_HISTORY if history else PAGE)
     after = call.query.get("after") or "0"
-    if not after.isdigit():
+    if not after.isdecimal():
         raise errors.invalid(f"Invalid paging cursor: {after}")
     records = call.portal.store(kind).page(int(after), call.flag("archived"), limit + 1)
     renderer = Renderer(call.portal, kind, call.names("properties"), history)
@@ -110,7 +110,7 @@ def update(call: Call, kind: Kind, record_id: str) -> Answer:
 def archive(call: Call, kind: Kind, record_id: str) -> Answer:
     """Into the recycle bin; doing it again is no error."""
     call.need(kind.scopes("write"))
-    if not record_id.isdigit():
+    if not record_id.isdecimal():
         raise errors.unknown_record(record_id)
     record = call.portal.store(kind).live(int(record_id))
     if record is not None:
@@ -124,7 +124,7 @@ def merge(call: Call, kind: Kind) -> Answer:
     body = call.json()
     store = call.portal.store(kind)
     pair = [str(body.get(name, "")) for name in ("primaryObjectId", "objectIdToMerge")]
-    found = [store.live(int(text)) if text.isdigit() else None for text in pair]
+    found = [store.live(int(text)) if text.isdecimal() else None for text in pair]
     primary, other = found
     if primary is None or other is None:
         raise errors.unknown_record(pair[0] if primary is None else pair[1])
@@ -144,7 +144,7 @@ def privacy_delete(call: Call) -> Answer:
     body = call.json()
     key, id_property = str(body.get("objectId", "")), body.get("idProperty")
     record = lookup(call, CONTACTS, key, id_property) if id_property else None
-    if not id_property and key.isdigit():
+    if not id_property and key.isdecimal():
         record = call.portal.store(CONTACTS).records.get(int(key))
     if record is not None:
         call.writer(CONTACTS).forget(record)

@@ -10,6 +10,7 @@ from .call import Answer, Call, kind_of, unknown_path, wrong_method
 from .errors import ApiError
 from .kinds import DEALS
 from .pipelines import Pipeline, Stage
+from .shape import objects, whole
 
 STAGES = 100
 USER = 9274996
@@ -55,8 +56,8 @@ def create(call: Call) -> Answer:
         raise errors.exists(
             f"A pipeline with ID '{pipeline_id}' already exists.", "PipelineError.PIPELINE_ID_EXISTS", pipeline_id
         )
-    pipeline = Pipeline(pipeline_id, str(body["label"]), int(body["displayOrder"]), call.moment, call.moment)
-    _set_stages(call, pipeline, body["stages"])
+    pipeline = Pipeline(pipeline_id, str(body["label"]), whole(body, "displayOrder"), call.moment, call.moment)
+    _set_stages(call, pipeline, objects(body, "stages"))
     call.portal.pipelines[pipeline_id] = pipeline
     return Answer(201, _changed(call, pipeline, "CREATE", pipeline_id).to_json())
 
@@ -77,13 +78,13 @@ def _pipeline_call(call: Call, pipeline: Pipeline) -> Answer:
     body = call.json()
     if call.method == "PUT":
         _need(body, ("label", "displayOrder", "stages"))
-        keep = {str(entry.get("stageId")) for entry in body["stages"]}
+        keep = {str(entry.get("stageId")) for entry in objects(body, "stages")}
         if _validating(call):
             _check_unused(call, pipeline, [stage_id for stage_id in pipeline.stages if stage_id not in keep])
-        _set_stages(call, pipeline, body["stages"])
+        _set_stages(call, pipeline, objects(body, "stages"))
     _free_label(call, str(body.get("label", pipeline.label)), pipeline)
     pipeline.label = str(body.get("label", pipeline.label))
-    pipeline.order = int(body.get("displayOrder", pipeline.order))
+    pipeline.order = whole(body, "displayOrder", pipeline.order)
     return Answer(200, _changed(call, pipeline, "UPDATE", pipeline.id).to_json())
 
 
@@ -114,15 +115,15 @@ def _stage_call(call: Call, pipeline: Pipeline, stage_id: str) -> Answer:
     body = call.json()
     _need(body, ("metadata",) if call.method == "PATCH" else ("label", "displayOrder", "metadata"))
     stage.label = str(body.get("label", stage.label))
-    stage.order = int(body.get("displayOrder", stage.order))
+    stage.order = whole(body, "displayOrder", stage.order)
     stage.probability = _probability(body["metadata"])
     stage.updated = call.moment
     _changed(call, pipeline, "UPDATE", stage_id)
     return Answer(200, stage.to_json())
 
 
-def _set_stages(call: Call, pipeline: Pipeline, entries: Any) -> None:
-    if not isinstance(entries, list) or not entries:
+def _set_stages(call: Call, pipeline: Pipeline, entries: list[dict[str, Any]]) -> None:
+    if not entries:
         raise errors.invalid("A pipeline needs at least one stage")
     if len(entries) > STAGES:
         raise errors.invalid(f"A pipeline has at most {STAGES} stages", subCategory="PipelineError.STAGE_LIMIT")
@@ -140,7 +141,7 @@ def _new_stage(call: Call, pipeline: Pipeline, body: Mapping[str, Any], replacin
     if stage_id in taken:
         raise errors.exists(f"A stage with ID '{stage_id}' already exists.", "PipelineError.STAGE_ID_EXISTS", stage_id)
     probability = _probability(body["metadata"])
-    return Stage(stage_id, str(body["label"]), int(body["displayOrder"]), probability, call.moment, call.moment)
+    return Stage(stage_id, str(body["label"]), whole(body, "displayOrder"), probability, call.moment, call.moment)
 
 
 def _probability(metadata: Any) -> str:

@@ -14,6 +14,7 @@ from .definitions import FIELD_TYPES, UNIQUE_LIMIT, Definition, Group, Option
 from .errors import ApiError
 from .kinds import Kind
 from .render import definitions_json
+from .shape import objects, whole
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 SIZE = 100
@@ -83,7 +84,7 @@ def create(call: Call, kind: Kind, body: Mapping[str, Any]) -> Definition:
         calculated=body["fieldType"] == "calculation_equation",
         hidden=bool(body.get("hidden")),
         form_field=bool(body.get("formField")),
-        order=int(body.get("displayOrder", -1)),
+        order=whole(body, "displayOrder", -1),
         created=call.moment,
         updated=call.moment,
         user_id=USER,
@@ -125,17 +126,17 @@ def _refused(text: str, code: str) -> ApiError:
 
 
 def _options(body: Mapping[str, Any]) -> list[Option]:
-    given = body.get("options") or []
+    given = objects(body, "options")
     if not given and body.get("type") == "bool":
         return [Option("true", "Yes", 0), Option("false", "No", 1)]
     options: list[Option] = []
     for order, entry in enumerate(given):
-        if not isinstance(entry, dict) or "label" not in entry or "value" not in entry:
+        if "label" not in entry or "value" not in entry:
             raise errors.bad_json("Cannot build OptionInput, some of required attributes are not set [label, value]")
         value = str(entry["value"])
         if any(option.value == value for option in options):
             raise _refused(f"Option values must be unique, got '{value}' twice", "DUPLICATE_OPTION")
-        shown = int(entry.get("displayOrder", order))
+        shown = whole(entry, "displayOrder", order)
         options.append(Option(value, str(entry["label"]), shown, bool(entry.get("hidden")), entry.get("description")))
     return options
 
@@ -157,7 +158,7 @@ def update(call: Call, kind: Kind, name: str) -> Definition:
     definition.label = str(body.get("label", definition.label))
     definition.description = str(body.get("description", definition.description))
     definition.group = str(body.get("groupName", definition.group))
-    definition.order = int(body.get("displayOrder", definition.order))
+    definition.order = whole(body, "displayOrder", definition.order)
     definition.hidden = bool(body.get("hidden", definition.hidden))
     definition.form_field = bool(body.get("formField", definition.form_field))
     if "options" in body:
@@ -253,7 +254,7 @@ def _groups(call: Call, kind: Kind, name: str | None) -> Answer:
     if call.method == "PATCH":
         body = call.json()
         group.label = str(body.get("label", group.label))
-        group.order = int(body.get("displayOrder", group.order))
+        group.order = whole(body, "displayOrder", group.order)
     elif call.method == "DELETE":
         _delete_group(call, kind, name)
         return Answer(204)
@@ -273,7 +274,7 @@ def _create_group(call: Call, groups: dict[str, Group]) -> Group:
     if name in groups:
         text = f"A property group named '{name}' already exists."
         raise errors.exists(text, "PropertyGroupError.GROUP_WITH_NAME_EXISTS", name)
-    groups[name] = Group(name, str(body["label"]), int(body.get("displayOrder", -1)))
+    groups[name] = Group(name, str(body["label"]), whole(body, "displayOrder", -1))
     return groups[name]
 
 

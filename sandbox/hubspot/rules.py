@@ -74,7 +74,7 @@ def copied_from_product(portal: Portal, changes: Mapping[str, str]) -> dict[str,
     product_id = changes.get("hs_product_id", "")
     if not product_id:
         return {}
-    product = portal.store(PRODUCTS).live(int(product_id)) if product_id.isdigit() else None
+    product = portal.store(PRODUCTS).live(int(product_id)) if product_id.isdecimal() else None
     if product is None:
         raise invalid(f"Product {product_id} does not exist")
     copied = {name: product.values[name] for name in COPIED if name in product.values}

@@ -10,6 +10,7 @@ from .errors import bad_json, invalid
 from .kinds import Kind
 from .matching import compile_groups, compile_query, reader, unknown_property
 from .render import Renderer
+from .shape import objects, texts
 from .store import Record
 
 PAGE = 200
@@ -31,7 +32,7 @@ def search(call: Call, kind: Kind) -> Answer:
         records = list(filter(compile_query(kind, str(query)), records))
     _sort(call, kind, records, body)
     shown = records[after : after + limit]
-    renderer = Renderer(call.portal, kind, _properties(body))
+    renderer = Renderer(call.portal, kind, texts(body, "properties"))
     answer: dict[str, Any] = {
         "total": len(records),
         "results": [renderer.read(record) for record in shown],
@@ -45,7 +46,7 @@ def _paging(body: Mapping[str, Any]) -> tuple[int, int]:
     limit, after = body.get("limit", 10), body.get("after", 0)
     if after in (None, ""):
         after = 0
-    if not str(limit).isdigit() or not str(after).isdigit():
+    if not str(limit).isdecimal() or not str(after).isdecimal():
         raise invalid("limit and after must be whole numbers")
     limit, after = int(limit), int(after)
     if limit > PAGE:
@@ -55,23 +56,11 @@ def _paging(body: Mapping[str, Any]) -> tuple[int, int]:
     return limit, after
 
 
-def _properties(body: Mapping[str, Any]) -> list[str]:
-    names = body.get("properties") or []
-    if not isinstance(names, list):
-        raise bad_json("Cannot deserialize value of type `java.util.ArrayList<java.lang.String>`")
-    return [str(name) for name in names]
-
-
 def _groups(body: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
     """The groups; a top-level ``filters`` list counts as one."""
-    given = body.get("filterGroups") or []
-    if not isinstance(given, list) or any(not isinstance(group, dict) for group in given):
-        raise bad_json("Cannot deserialize value of type `FilterGroup`")
-    groups = [group.get("filters") or [] for group in given]
+    groups: list[list[Mapping[str, Any]]] = [[*objects(group, "filters")] for group in objects(body, "filterGroups")]
     if body.get("filters"):
-        groups.append(body["filters"])
-    if any(not isinstance(entry, dict) for group in groups for entry in group):
-        raise bad_json("Cannot deserialize value of type `Filter`")
+        groups.append([*objects(body, "filters")])
     if len(groups) > GROUPS:
         raise invalid(f"The maximum number of filter groups is {GROUPS}, received {len(groups)}")
     if any(len(group) > FILTERS for group in groups):
@@ -84,6 +73,8 @@ def _groups(body: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
 def _sort(call: Call, kind: Kind, records: list[Record], body: Mapping[str, Any]) -> None:
     """One sort at most; without one the oldest created come first. Records without the value come last."""
     sorts = body.get("sorts") or []
+    if not isinstance(sorts, list):
+        raise bad_json("Cannot deserialize value of `sorts`: a list is expected")
     if len(sorts) > 1:
         raise invalid("Only one sort is supported")
     name, descending = _sort_key(sorts[0]) if sorts else ("createdate", False)

@@ -96,7 +96,7 @@ def edit(
     kind = _kind(object_name)
     user = portal.profile.owners[0]
     writer = Writer(portal, kind, Source("CRM_UI", f"userId:{user.user_id}", user.user_id), moment)
-    known = portal.store(kind).live(int(record_id)) if record_id and record_id.isdigit() else None
+    known = portal.store(kind).live(int(record_id)) if record_id and record_id.isdecimal() else None
     plan = writer.plan(fields, known)
     if known is None:
         known = writer.create(plan)
@@ -119,7 +119,7 @@ def _link(portal: Portal, fields: dict[str, Any]) -> dict[str, Any]:
 def delete(portal: Portal, object_name: str, record_id: str, moment: int) -> None:
     """A person deletes a record, which archives it; KeyError when there is none."""
     kind = _kind(object_name)
-    record = portal.store(kind).live(int(record_id)) if record_id.isdigit() else None
+    record = portal.store(kind).live(int(record_id)) if record_id.isdecimal() else None
     if record is None:
         raise KeyError(record_id)
     user = portal.profile.owners[0]

@@ -29,7 +29,7 @@ def milliseconds(moment: datetime) -> int:
 def parse(text: str) -> int | None:
     """Read epoch milliseconds, an ISO 8601 date-time or a plain date; None when it is none of them."""
     body = text.strip()
-    if body.lstrip("-").isdigit():
+    if body.lstrip("-").isdecimal():
         number = int(body)
         return number if abs(number) < 253_402_300_800_000 else None
     try:
