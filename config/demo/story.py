@@ -9,10 +9,10 @@ from typing import TypeVar
 from django.contrib.auth.models import User
 from django.db.models import Count
 
-from integrations.models import Integration, Organization
-from sync import queue
 from config.demo.processes import Processes
 from config.demo.visitor import Visitor
+from integrations.models import Integration, Organization
+from sync import queue
 from sync.engine.approve import approve
 from sync.flows import install, switch_on
 from sync.models import Change, ChangeQuerySet, Flow, SyncRun
