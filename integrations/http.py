@@ -178,6 +178,14 @@ def _never_connected(error: requests.RequestException) -> bool:
     return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
 
 
+def _in_words(error: requests.RequestException) -> str:
+    """What went wrong on the network, without the library's object names."""
+    if isinstance(error, requests.Timeout):
+        return "The connection could not be made in time" if _never_connected(error) else "No answer in time"
+    text = str(getattr(error.args[0], "reason", error) if error.args else error)
+    return "The connection failed: " + text.rpartition("): ")[2][:200]
+
+
 def _transmit(session: requests.Session, base: str, call: Call, token: str) -> _Raw:
     """Send once and read the whole answer. Touches no database, so it may run on any thread."""
     started = time.monotonic()
@@ -198,7 +206,7 @@ def _transmit(session: requests.Session, base: str, call: Call, token: str) -> _
             raw.status, raw.headers = response.status_code, response.headers
             raw.body = _read_body(response, started + settings.HTTP_TIMEOUT_SECONDS)
     except requests.RequestException as error:
-        raw.failure, raw.connected = f"{type(error).__name__}: {error}", not _never_connected(error)
+        raw.failure, raw.connected = _in_words(error), not _never_connected(error)
     except TooLarge as error:
         raw.failure, raw.too_large = error.message, True
     except (urllib3.exceptions.HTTPError, OSError) as error:
