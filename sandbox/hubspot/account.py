@@ -107,8 +107,7 @@ def route_currencies(call: Call) -> Answer:
             return Answer(200, _company_currency(call))
         case "PUT", "company-currency":
             code = str(call.json().get("currencyCode") or call.json().get("id") or "")
-            call.portal.profile.currency = _known(code)
-            call.portal.refresh_options()
+            call.portal.change_currency(_known(code))
             return Answer(200, _company_currency(call))
         case "GET", "central-fx-rates", "information":
             return Answer(200, {"centralExchangeRatesEnabled": False})

@@ -186,6 +186,14 @@ class Portal:
                     own.add(definition)
         self.refresh_options()
 
+    def change_currency(self, code: str) -> None:
+        """Another company currency; the former one stays as an additional one, because records use it."""
+        former = self.profile.currency
+        if code != former:
+            self.profile.currency = code
+            self.profile.additional = [c for c in self.profile.additional if c != code]
+            self.add_currency(former)
+
     def store(self, kind: Kind) -> Store:
         """Records of a type."""
         return self.stores[kind.type_id]

@@ -20,7 +20,25 @@ MAIN, SECOND = 145893001, 146201774
 FIRST_NAMES = ("Anna", "Erik", "Maria", "Lars", "Karin", "Johan", "Eva", "Anders", "Sara", "Per", "Emma", "Nils")
 LAST_NAMES = ("Svensson", "Lindberg", "Nyström", "Ek", "Hallgren", "Sandell", "Åberg", "Öhman", "Wallin", "Dahl")
 DEAL_NAMES = ("Serviceavtal", "Nyförsäljning", "Konsultuppdrag", "Leverans", "Installation", "Uppgradering")
-PRODUCT_NAMES = ("Konsulttimme", "Resa", "Installation", "Serviceavtal", "Licens", "Utbildning", "Montering", "Frakt")
+# In the order of the accounting emulator's first articles, so that an SKU means the same goods on both sides.
+PRODUCT_NAMES = (
+    "Skruv",
+    "Hammare",
+    "Måttband",
+    "Konsulttimme",
+    "Serviceavtal",
+    "Kabel",
+    "Lampa",
+    "Färg",
+    "Pensel",
+    "Spackel",
+    "Isolering",
+    "Fönster",
+    "Dörr",
+    "Beslag",
+    "Lås",
+    "Kaffe",
+)
 FIRST_ARTICLE = 1001
 
 
@@ -77,7 +95,7 @@ class Seeder:
             return
         made = self._spread(COMPANIES, companies, self._company)
         contacts = self._spread(CONTACTS, max(3, min(60, companies // 2)), lambda n: self._contact(n, companies))
-        self._spread(PRODUCTS, max(4, min(30, companies // 3)), self._product)
+        self._spread(PRODUCTS, max(4, min(len(PRODUCT_NAMES), companies // 3)), self._product)
         deals = self._spread(DEALS, max(3, min(40, companies // 4)), self._deal)
         for number, contact in enumerate(contacts):
             company = made[number % len(made)]
@@ -137,14 +155,14 @@ class Seeder:
         }
 
     def _product(self, number: int) -> dict[str, Any]:
-        """SKUs are the article numbers the accounting emulator begins with; the last product has none."""
+        """SKUs are the article numbers the accounting emulator begins with; every fourth product has none."""
         price = self._dice.randrange(100, 4000)
         properties = {
-            "name": f"{PRODUCT_NAMES[number % len(PRODUCT_NAMES)]}{f' {number + 1}' if number >= 8 else ''}",
+            "name": PRODUCT_NAMES[number],
             "hs_sku": str(FIRST_ARTICLE + number),
             "price": str(price),
             "description": "",
-            "hs_product_type": "service" if number % 2 == 0 else "inventory",
+            "hs_product_type": "service" if number in (3, 4) else "inventory",
         }
         if number % 4 == 3:
             del properties["hs_sku"]

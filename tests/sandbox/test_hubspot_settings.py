@@ -240,3 +240,61 @@ def test_tax_rates_are_what_line_items_refer_to() -> None:
 
 def test_there_are_no_validation_rules_on_single_properties() -> None:
     assert Hub().ok("GET", f"/crm/property-validations/{V}/0-2") == {"results": []}
+
+
+def test_currencies_can_be_listed_and_the_company_currency_changed() -> None:
+    hub = Hub()
+    path = f"/settings/currencies/{V}"
+    assert {"currencyCode": "SEK", "currencyName": "Swedish Krona"} in hub.ok("GET", f"{path}/codes")["results"]
+    assert hub.ok("PUT", f"{path}/company-currency", {"currencyCode": "EUR"})["id"] == "EUR"
+    assert hub.ok("GET", f"/account-info/{V}/details")["additionalCurrencies"] == ["SEK"]
+    assert hub.call("PUT", f"{path}/company-currency", {"currencyCode": "XXX"}).status_code == 400
+    assert hub.ok("GET", f"{path}/central-fx-rates/information") == {"centralExchangeRatesEnabled": False}
+
+
+def test_exchange_rates_have_batches() -> None:
+    hub = Hub()
+    path = f"/settings/currencies/{V}/exchange-rates"
+    rates = [{"fromCurrencyCode": code, "conversionRate": 1.5} for code in ("NOK", "DKK")]
+    made = hub.ok("POST", f"{path}/batch/create", {"inputs": rates})["results"]
+    ids = [{"id": rate["id"]} for rate in made]
+    changed = hub.ok("POST", f"{path}/batch/update", {"inputs": [{**ids[0], "conversionRate": 2}]})["results"]
+    read = hub.ok("POST", f"{path}/batch/read", {"inputs": ids})["results"]
+    assert (changed[0]["conversionRate"], len(read)) == (2, 2)
+    hub.ok("POST", f"{path}/update-visibility", {"fromCurrencyCode": "NOK", "visibleInUI": False})
+    assert hub.ok("GET", f"{path}/{ids[0]['id']}")["visibleInUI"] is False
+
+
+def test_a_recurring_line_item_counts_one_period_and_multiplies_out_its_term() -> None:
+    hub = Hub()
+    values = {"price": "100", "quantity": "1", "recurringbillingfrequency": "monthly"}
+    line = hub.create("line_items", **values, hs_recurring_billing_period="P24M")
+    read = hub.get("line_items", line, "?properties=amount,hs_mrr,hs_arr,hs_acv,hs_tcv")["properties"]
+    found = [read[name] for name in ("amount", "hs_mrr", "hs_arr", "hs_acv", "hs_tcv")]
+    assert found == ["100", "100", "1200", "1200", "2400"]
+
+
+def test_a_stage_is_read_and_its_pipeline_replaced() -> None:
+    hub = Hub()
+    assert hub.ok("GET", f"{PIPELINES}/default/stages/closedwon")["metadata"]["probability"] == "1.0"
+    assert len(hub.ok("GET", f"{PIPELINES}/default/stages")["results"]) == 7
+    body = {"label": "Sales Pipeline", "displayOrder": 0, "stages": [stage("Ny", 0, "0.5", stageId="ny")]}
+    assert [entry["id"] for entry in hub.ok("PUT", f"{PIPELINES}/default", body)["stages"]] == ["ny"]
+    assert hub.call("GET", f"{PIPELINES}/default/stages/closedwon").status_code == 404
+    assert hub.call("GET", f"{PIPELINES}/nosuch").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", PROPERTIES),
+        ("PUT", f"{PROPERTIES}/name"),
+        ("POST", f"/account-info/{V}/details"),
+        ("POST", f"/crm/owners/{V}"),
+        ("DELETE", f"/tax-rates/{V}/tax-rates"),
+        ("PUT", f"/crm/objects/{V}/companies"),
+        ("PUT", f"{PROPERTIES}/groups"),
+    ],
+)
+def test_a_known_path_with_another_method_is_405(method: str, path: str) -> None:
+    assert Hub().call(method, path, {} if method != "DELETE" else None).status_code == 405
