@@ -163,7 +163,7 @@ class Invoices(Resource):
         draft = dict(record.values)
         if creating:
             draft.update(_from_customer(call, customer))
-        elif "CustomerNumber" in values:
+        elif values.get("CustomerNumber", draft["CustomerNumber"]) != draft["CustomerNumber"]:
             draft["CustomerName"] = customer.values["Name"]
         new_rows = values.pop("InvoiceRows", None)
         store(draft, self.unset, values)

@@ -82,7 +82,7 @@ class Prices(Register):
             "PriceList": price_list,
             "ArticleNumber": article,
             "FromQuantity": Decimal(quantity),
-            "Date": times.local_naive(call.now).isoformat(),
+            "Date": times.stamp(call.now),
         }
         store(record.values, self.unset, values | fixed)
         record.touch(call.now)

@@ -140,7 +140,7 @@ class Builder:
 
     def _price(self, article: str, price: Decimal, moment: float) -> None:
         values = {"PriceList": "A", "ArticleNumber": article, "Price": price}
-        values["Date"] = times.local_naive(moment).isoformat()
+        values["Date"] = times.stamp(moment)
         self.tenant.tables[Prices.name].add(Record(price_key("A", article, "0"), values, moment))
 
     # -- invoices ------------------------------------------------------------------------------------------

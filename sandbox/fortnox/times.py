@@ -26,6 +26,11 @@ def local_naive(epoch: float) -> datetime:
     return datetime.fromtimestamp(int(epoch), STOCKHOLM).replace(tzinfo=None)
 
 
+def stamp(epoch: float) -> str:
+    """A date-time with its offset, as the OpenAPI file types it (Price.Date)."""
+    return datetime.fromtimestamp(int(epoch), STOCKHOLM).isoformat()
+
+
 def parse(value: str) -> datetime:
     """A lastmodified value: to the minute, to the second, or a date alone."""
     for pattern in _FORMATS:
