@@ -70,6 +70,8 @@ def checked(value: object) -> Value:
     if isinstance(value, str):
         if len(value) > MAX_TEXT:
             raise MappingError(_("The text is longer than 64 KB"), _("Shorten it with truncate()."))
+        if not value.isascii() and not _encodable(value):
+            raise MappingError(_("The text holds characters that do not exist"), _("Correct it at the source."))
         return value
     if isinstance(value, Decimal):
         return bounded(value)
@@ -81,6 +83,15 @@ def checked(value: object) -> Value:
         say(_("A single value was expected, not %(kind)s"), {"kind": kind(value)}),
         _("Name one field or key."),
     )
+
+
+def _encodable(text: str) -> bool:
+    """False for lone halves of surrogate pairs, which JSON can carry and no database or vendor accepts."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def whole(value: int) -> Decimal:

@@ -63,7 +63,7 @@ def check_mapping(mapping_set: MappingSet) -> None:
 def _stamp(mapping_set: MappingSet) -> object:
     maps = ValueMap.objects.usable_by(mapping_set).order_by()
     found = maps.aggregate(Max("updated_at"), Max("entries__updated_at"), Count("pk", distinct=True), Count("entries"))
-    return tuple(sorted(found.items()))
+    return (mapping_set.published_at, *sorted(found.items()))
 
 
 class _Compiler:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils.functional import Promise
 
 from mappings.expressions import ExpressionError, MappingError, compile_expression, table_of
 from tests.mappings.world import expression, value_of
@@ -153,15 +154,11 @@ def test_a_mistake_is_refused_with_its_place_and_its_remedy(source: str, positio
 
 
 @pytest.mark.parametrize(
-    "source", ["(" * 1500, "[" * 1500, "not " * 450 + "1", "1" + "+1" * 900, "\0", "'\\ud800'", "if"]
+    "source", ["(" * 1500, "[" * 1500, "not " * 450 + "1", "1" + "+1" * 900, "\0", "'\\ud800'", "if", "\ud800"]
 )
 def test_unreadable_source_is_refused_not_crashed_on(source: str) -> None:
     with pytest.raises((ExpressionError, MappingError)):
-        compile_expression(source, NAMES).evaluate({}, {}) if source != "'\\ud800'" else _refuse()
-
-
-def _refuse() -> None:
-    raise MappingError("a lone surrogate is text like any other")
+        compile_expression(source, NAMES).evaluate({}, {})
 
 
 @pytest.mark.parametrize(
@@ -218,7 +215,7 @@ def test_messages_speak_the_readers_language() -> None:
     with pytest.raises(MappingError) as caught:
         value_of("1 / 0")
     assert str(caught.value.message) == "Division by zero"
-    assert not type(caught.value.message).__name__ == "str"  # translated when read, not when made
+    assert isinstance(caught.value.message, Promise)  # translated when read, not when made
 
 
 def test_a_table_that_vanished_is_reported() -> None:
