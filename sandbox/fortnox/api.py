@@ -93,7 +93,7 @@ def handle(call: Call, request: Request, parts: list[str], scopes: Sequence[str]
     if resource is None:
         raise errors.FortnoxError(2999091, "Ogiltig adress.", 404)
     _require(call, resource.scope, scopes)
-    _check_types(request, resource, parts)
+    _check_types(request)
     if resource is PRICES:
         return _prices(call, request, parts[1:])
     if resource is VOUCHERS:
@@ -108,7 +108,7 @@ def _require(call: Call, scope: str, scopes: Sequence[str]) -> None:
         raise errors.missing_licence()
 
 
-def _check_types(request: Request, resource: Resource, parts: list[str]) -> None:
+def _check_types(request: Request) -> None:
     """Documented codes; reported: asking for application/pdf is refused, the PDF comes regardless of Accept."""
     accept = request.headers.get("Accept", "*/*")
     if "json" not in accept and "*/*" not in accept:

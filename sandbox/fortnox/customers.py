@@ -7,7 +7,7 @@ from typing import Any
 
 from . import errors
 from .countries import EU, NAME_OF_CODE
-from .fields import BLANK
+from .fields import BLANK, as_decimal
 from .records import Record
 from .resource import Resource
 from .search import contains, last_modified
@@ -101,7 +101,19 @@ class Customers(Resource):
             value = values.get(name)
             if isinstance(value, str) and not _EMAIL.fullmatch(value):
                 raise errors.own(4, f"Ogiltig e-postadress. ({value})")
+        for name in ("InvoiceFreight", "InvoiceAdministrationFee"):
+            if isinstance(values.get(name), str):
+                as_decimal(values[name])
+        number = values.get("OrganisationNumber")
+        if call.world.options["strict_organisation_numbers"] and isinstance(number, str):
+            self._check_organisation_number(number)
         self._check_registers(call, values)
+
+    def _check_organisation_number(self, number: str) -> None:
+        """Documented as validated, recorded as lax: off unless switched on."""
+        digits = re.sub(r"\D", "", number)[-10:]
+        if len(digits) != 10 or not _luhn(digits):
+            raise errors.own(40, f"Ogiltigt organisationsnummer. ({number})")
 
     def _check_registers(self, call: Call, values: dict[str, Any]) -> None:
         for name, register in (
@@ -111,11 +123,7 @@ class Customers(Resource):
         ):
             value = values.get(name)
             if isinstance(value, str) and value not in call.tenant.tables[register]:
-                raise (
-                    errors.not_found(register)
-                    if register != "currencies"
-                    else errors.own(5, f"Kunde inte hämta/hitta valuta ({value})")
-                )
+                raise errors.unknown_reference(register)
         if isinstance(values.get("SalesAccount"), str):
             call.tenant.require_account(int(values["SalesAccount"]))
 

@@ -47,6 +47,7 @@ class FortnoxEmulator:
             retry_after=None,
             payment_touches_invoice=True,
             credit_copies_external_reference=False,
+            strict_organisation_numbers=False,
             missing_licences=[],
             redirect_uris=[],
         )

@@ -56,6 +56,14 @@ def not_found(resource: str) -> FortnoxError:
     return FortnoxError(code, message, 404)
 
 
+def unknown_reference(resource: str) -> FortnoxError:
+    """A written value names a record that does not exist: the same code and text, as a validation (decision)."""
+    if resource == "currencies":  # reported text without a code
+        return own(5, "Kunde inte hämta/hitta valuta")
+    code, message = NOT_FOUND[resource]
+    return FortnoxError(code, message)
+
+
 def unknown_field(name: str) -> FortnoxError:
     """Recorded for unknown names; read-only fields are refused alike (decision)."""
     return FortnoxError(2001399, f"Felaktigt fältnamn ({name})")

@@ -18,6 +18,7 @@ from . import errors
 BLANK_WORD = "API_BLANK"
 FORBIDDEN = re.compile(r"[^\w’\\̈̊ –:.`´,;^¤#%§£$€¢¥©™°&/()=+\-*!?²³®½@\u00a0\n\r']")
 CENT = Decimal("0.01")
+LARGEST = Decimal(9_999_999_999)  # reported by the vendor for freight; taken for every number
 
 
 class _Blank:
@@ -123,11 +124,13 @@ def as_decimal(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise errors.not_numeric(value)
     try:
-        result = Decimal(str(value).strip().replace(",", "."))
+        result = Decimal(str(value).strip())
     except InvalidOperation:
         raise errors.not_numeric(value) from None
     if not result.is_finite():
         raise errors.not_numeric(value)
+    if abs(result) > LARGEST:
+        raise errors.invalid_value("tal", value)
     return result
 
 
@@ -136,7 +139,7 @@ def _text(item: Field, value: Any) -> str:
         raise errors.wrong_structure()
     if isinstance(value, bool):
         raise errors.not_alphanumeric(value)
-    result = str(value)
+    result = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     if FORBIDDEN.search(result):
         raise errors.forbidden_characters(result)
     if item.limit is not None and len(result) > item.limit:
@@ -170,9 +173,9 @@ def _date(item: Field, value: Any) -> str:
 
 
 def _enum(item: Field, value: Any) -> str:
-    if value not in item.choices:
+    if not isinstance(value, str) or value not in item.choices:
         raise errors.invalid_value(item.name, value)
-    return str(value)
+    return value
 
 
 def convert(item: Field, value: Any) -> Any:
@@ -216,3 +219,8 @@ def clean(fields: Fields, payload: Any, *, ignore: Iterable[str] = ()) -> dict[s
             continue
         result[name] = BLANK if value == BLANK_WORD else convert(item, value)
     return result
+
+
+def without_blanks(values: dict[str, Any]) -> dict[str, Any]:
+    """For new objects: clearing a field that was never set is nothing."""
+    return {name: value for name, value in values.items() if value is not BLANK}

@@ -216,7 +216,7 @@ class Invoices(Resource):
                 raise errors.FortnoxError(2000919, f"Ogiltigt land: {draft[name]}")
         for name, register in (("TermsOfPayment", "termsofpayments"), ("PriceList", "pricelists")):
             if draft.get(name) and draft[name] not in call.tenant.tables[register]:
-                raise errors.not_found(register)
+                raise errors.unknown_reference(register)
 
     def _set_dates(self, call: Call, draft: dict[str, Any], sent: Mapping[str, Any]) -> None:
         """DueDate follows the terms unless sent; OutboundDate defaults to InvoiceDate."""
@@ -231,7 +231,7 @@ class Invoices(Resource):
         code = draft.get("Currency", "SEK")
         currency = call.tenant.tables["currencies"].get(code)
         if currency is None:
-            raise errors.own(5, f"Kunde inte hämta/hitta valuta ({code})")
+            raise errors.unknown_reference("currencies")
         if "CurrencyRate" not in sent and ("Currency" in sent or "CurrencyRate" not in draft) and code != "SEK":
             draft["CurrencyRate"] = Decimal(currency.values.get("SellRate", 1))
             draft["CurrencyUnit"] = int(currency.values.get("Unit", 1))
@@ -255,7 +255,7 @@ def _from_customer(call: Call, customer: Record) -> dict[str, Any]:
         copied["Remarks"] = values["InvoiceRemark"]
     for source, name in (("InvoiceFreight", "Freight"), ("InvoiceAdministrationFee", "AdministrationFee")):
         if values.get(source):
-            copied[name] = Decimal(str(values[source]).replace(",", "."))
+            copied[name] = Decimal(str(values[source]))
     mail = values.get("EmailInvoice") or values.get("Email")
     if mail:
         copied["EmailInformation"] = {"EmailAddressTo": mail}

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from . import errors, vouchers
-from .fields import BLANK
+from .fields import BLANK, without_blanks
 from .records import Record
 from .render import numeral
 from .resource import Predicate, Resource
@@ -30,6 +30,7 @@ class Payments(Resource):
     fields, unset = PAYMENT, PAYMENT_UNSET
     searches = {"invoicenumber": _of_invoice, "lastmodified": last_modified}
     sorts = {"paymentdate": "PaymentDate"}
+    ignores_sortorder = True  # reported
 
     def detail(self, tenant: Tenant, record: Record) -> dict[str, Any]:
         """Names and numbers of the invoice are shown as they are today; InvoiceTotal is text."""
@@ -68,10 +69,12 @@ class Payments(Resource):
         """The invoice must be booked; foreign invoices need AmountCurrency (documented)."""
         if record.values.get("Booked"):
             raise errors.own(31, "Betalningen är bokförd och kan inte ändras.")
-        draft = {**record.values, **{name: value for name, value in values.items() if value is not BLANK}}
+        draft = {**record.values, **without_blanks(values)}
         for name, value in values.items():
             if value is BLANK:
                 draft.pop(name, None)
+        if "WriteOffs" in draft:
+            draft["WriteOffs"] = [without_blanks(item) for item in draft["WriteOffs"]]
         if "InvoiceNumber" not in draft:
             raise errors.required("InvoiceNumber")
         invoice = self._invoice(call.tenant, draft["InvoiceNumber"]).values
@@ -84,7 +87,7 @@ class Payments(Resource):
         if mode:
             register = call.tenant.tables["modesofpayments"].get(mode)
             if register is None:
-                raise errors.not_found("modesofpayments")
+                raise errors.unknown_reference("modesofpayments")
             draft.setdefault("ModeOfPaymentAccount", int(register.values["AccountNumber"]))
         self._amounts(draft, invoice)
         record.values = draft

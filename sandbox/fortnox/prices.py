@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from . import errors, times
-from .fields import BLANK, as_decimal, clean, number, read_only, table, template, text
+from .fields import as_decimal, clean, number, read_only, table, template, text, without_blanks
 from .records import Record
 from .registers import Register
 from .render import BASE
@@ -55,7 +55,7 @@ class Prices(Register):
 
     def create(self, call: Call, payload: Any) -> Record:
         """POST needs a price list and an article that exist."""
-        values = {name: value for name, value in clean(self.fields, payload).items() if value is not BLANK}
+        values = without_blanks(clean(self.fields, payload))
         for name in ("PriceList", "ArticleNumber"):
             if name not in values:
                 raise errors.required(name)
@@ -72,10 +72,10 @@ class Prices(Register):
         """Store a price, new or not; the article shows it at once."""
         price_list, article, quantity = price_parts(key)
         if price_list not in call.tenant.tables["pricelists"]:
-            raise errors.not_found("pricelists")
+            raise errors.unknown_reference("pricelists")
         owner = call.tenant.tables["articles"].get(article)
         if owner is None:
-            raise errors.not_found("articles")
+            raise errors.unknown_reference("articles")
         prices = call.tenant.tables[self.name]
         record = prices.get(key) or prices.add(Record(key, {}, call.now, call.seq))
         fixed = {

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from . import errors
-from .fields import BLANK, Fields, clean
+from .fields import BLANK, Fields, clean, without_blanks
 from .records import Record
 from .render import BASE, dumps
 from .tenant import Call, Tenant
@@ -23,6 +23,8 @@ def store(target: dict[str, Any], unset: Mapping[str, Any], changes: Mapping[str
             inner = dict(target.get(name) or {})
             store(inner, unset[name], value)
             value = inner or None
+        if isinstance(value, list):
+            value = [without_blanks(item) for item in value] or None
         if value is BLANK or value is None or value == unset.get(name):
             target.pop(name, None)
         else:
@@ -42,6 +44,7 @@ class Resource:
     filters: ClassVar[Mapping[str, Callable[[Call], Predicate]]] = {}
     searches: ClassVar[Mapping[str, Search]] = {}
     sorts: ClassVar[Mapping[str, str]] = {}
+    ignores_sortorder = False
     may_create = may_update = may_delete = True
 
     def find(self, tenant: Tenant, key: str) -> Record:
@@ -75,7 +78,7 @@ class Resource:
 
     def create(self, call: Call, payload: Any) -> Record:
         """POST."""
-        values = {name: value for name, value in clean(self.fields, payload).items() if value is not BLANK}
+        values = without_blanks(clean(self.fields, payload))
         key = values[self.key] = self.new_key(call, values)
         record = Record(key, {}, call.now, call.seq)
         self.write(call, record, values, creating=True)

@@ -113,6 +113,8 @@ def _sorted(resource: Resource, call: Call, records: list[Record]) -> list[Recor
     by = call.args.get("sortby")
     if order not in ("ascending", "descending"):
         raise errors.bad_parameter()
+    if resource.ignores_sortorder:
+        order = "ascending"
     if by is None and order == "ascending":
         return records
     if by is None:

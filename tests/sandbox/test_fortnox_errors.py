@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.fortnox.fields import Fields
+from sandbox.fortnox.tables import ARTICLE, CUSTOMER, INVOICE
+
 from .fortnox_world import Fortnox, payload
 
 ERRORS = payload("errors")
@@ -277,3 +280,46 @@ def test_fortnox_unknown_path_and_verb_are_refused() -> None:
     assert fortnox.call("GET", "/nothing").status_code == 404
     assert fortnox.call("DELETE", "/invoices/1").status_code == 400
     assert fortnox.refusal("PUT", "/invoices/1/email")[1] == "Felaktig action på faktura (PUT)."
+
+
+ODD = (0, -1, 1.005, 1e30, True, "", None, "API_BLANK", "nan", [], {}, ["a"], [{}], {"a": 1}, "å" * 300, "2026-13-01")
+
+
+@pytest.mark.parametrize(
+    ("path", "wrapper", "fields"),
+    [
+        ("/customers/1", "Customer", CUSTOMER),
+        ("/articles/101", "Article", ARTICLE),
+        ("/invoices/1", "Invoice", INVOICE),
+    ],
+)
+def test_fortnox_no_written_value_breaks_it(path: str, wrapper: str, fields: Fields) -> None:
+    fortnox = Fortnox()
+    fortnox.article()
+    fortnox.invoice(InvoiceRows=[{"ArticleNumber": "101", "DeliveredQuantity": 1}])
+    for name in fields:
+        for value in ODD:
+            answer = fortnox.call("PUT", path, {wrapper: {name: value}})
+            assert answer.status_code in (200, 400), (name, value, answer.text)
+            fortnox.get(path)
+        fortnox.get(path.rpartition("/")[0])
+
+
+def test_fortnox_switch_makes_organisation_numbers_strict() -> None:
+    fortnox = Fortnox()
+    fortnox.world.configure({"strict_organisation_numbers": True})
+    body = {"Customer": {"Name": "X", "OrganisationNumber": "559999-0017"}}
+    assert fortnox.refusal("POST", "/customers", body)[0] >= 2999000
+    fortnox.customer("1", OrganisationNumber="559999-0016")
+
+
+def test_fortnox_written_reference_to_a_missing_register_entry_is_a_validation_error() -> None:
+    fortnox = Fortnox()
+    fortnox.customer()
+    for field, value, code in (
+        ("TermsOfPayment", "7", 2000429),
+        ("PriceList", "Z", 2000431),
+        ("Currency", "XXX", 2999005),
+    ):
+        assert fortnox.refusal("PUT", "/customers/1", {"Customer": {field: value}})[0] == code
+        assert fortnox.refusal("POST", "/invoices", {"Invoice": {"CustomerNumber": "1", field: value}})[0] == code
