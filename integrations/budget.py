@@ -4,11 +4,11 @@ One `RateBudget` row per vendor limit holds the exact times of the last sends. A
 UPDATE that reads and writes that row on the database's clock, so any number of processes and hosts share a limit
 without agreeing on the time. The invariant: never more than `count` sends in any `seconds`, in any order of events.
 
-How full use and short waits go together. Bulk work may burst `BURST` of the limit; after that it is *paced*: its
-next slot comes no sooner than the free slots last when spread evenly until the oldest send leaves the window. Paced
-slots also leave the window one by one, so at full use a new slot is never more than about `seconds / count` away, and
-bulk reaches the limit (less the 4 % safety margin of the window). A person's call is not paced, and it first raises
-the *reserve*: for `RESERVE_SECONDS` bulk leaves `RESERVE` of the slots free, and never races for the next one.
+How full use and short waits go together. Bulk work may burst `BURST` of the limit; the rest it earns evenly over the
+window, counted from the oldest send in it, and what it did not use it may catch up with. So the slots also leave the
+window spread out, a new one is never far away at full use, and bulk reaches the limit (less the 4 % safety margin of
+the window) even when it works in fits and starts. A person's call is not paced, and it first raises the *reserve*: for
+`RESERVE_SECONDS` bulk leaves `RESERVE` of the slots free, and never races for the next one.
 """
 
 # ruff: noqa: S608 - the table and the clock are our own constants; every value is a parameter
@@ -31,7 +31,6 @@ MARGIN = 0.04
 BURST = 0.4
 RESERVE = 0.2
 RESERVE_SECONDS = 30.0
-PACE = 0.95
 UNLIMITED = 10_000
 """A limit of 0, or of this many and more, means: no limit (the sandbox with its limits off)."""
 
@@ -111,7 +110,6 @@ def _sql() -> tuple[str, str, str, str]:
 
 def _statement(lane: str) -> str:
     clock, recent, kept, update = _sql()
-    largest = "greatest" if connection.vendor == "postgresql" else "max"
     usable = "used + %(n)s <= %(count)s"
     if lane == "bulk":
         held = (
@@ -119,13 +117,12 @@ def _statement(lane: str) -> str:
             f" AND q.paused_until > {clock}) THEN %(reserve)s ELSE 0 END"
         )
         usable = (
-            f"used + %(n)s + {held} <= %(count)s AND (used + %(n)s <= %(burst)s OR {clock} >="
-            f" coalesce(newest + %(n)s * {largest}(%(pace)s, (oldest + %(window)s - {clock})"
-            f" / {largest}(%(count)s - used, 1)), 0))"
+            f"used + %(n)s + {held} <= %(count)s AND (used = 0 OR used + %(n)s <= %(burst)s"
+            f" + (%(count)s - %(burst)s) * ({clock} - oldest) / %(window)s)"
         )
     return (
         f"{update} SET hits = {kept} WHERE b.key = %(key)s AND b.paused_until <= {clock} AND"
-        f" (SELECT {usable} FROM (SELECT count(*) AS used, min(h) AS oldest, max(h) AS newest FROM {recent} r) w)"
+        f" (SELECT {usable} FROM (SELECT count(*) AS used, min(h) AS oldest FROM {recent} r) w)"
     )
 
 
@@ -142,7 +139,6 @@ def take(key: str, limit: Limit, n: int = 1, lane: str = "bulk") -> bool:
         "window": limit.window,
         "reserve": limit.reserve,
         "burst": limit.burst,
-        "pace": limit.window / limit.count * PACE,
     }
     with connection.cursor() as cursor:
         cursor.execute(_statement(lane), parameters)
@@ -178,11 +174,8 @@ def wait_for(
         return max(0.0, leaving + limit.window - now)
     if lane != "bulk" or len(recent) + n <= limit.burst or not recent:
         return 0.0
-    free = limit.count - len(recent)
-    pace = limit.window / limit.count * PACE
-    # newest + n * max(pace, (oldest + window - now) / free) <= now, solved for the moment it becomes true
-    spread = (recent[-1] + n * (recent[0] + limit.window) / free - now * (1 + n / free)) / (1 + n / free)
-    return max(0.0, recent[-1] + n * pace - now, spread)
+    earned = recent[0] + (len(recent) + n - limit.burst) * limit.window / max(limit.count - limit.burst, 1)
+    return max(0.0, min(earned, recent[0] + limit.window) - now)
 
 
 def wait_and_take(key: str, limit: Limit, *, n: int = 1, lane: str = "bulk", patience: float = 30.0) -> float:

@@ -287,6 +287,7 @@ class Api:
     def call_many(self, calls: Iterable[Call], *, overlap: int = OVERLAP) -> Iterator[Reply | SyncError]:
         """Answers or errors, in order, with up to `overlap` calls under way; reads ahead of the consumer.
 
+        Waits for a slot only when there is nothing to hand out meanwhile: the consumer's own work fills the wait.
         Errors that concern the whole account (connection, rate limit) are raised instead of given.
         """
         source = iter(calls)
@@ -297,13 +298,16 @@ class Api:
         waiting: deque[tuple[Call, str, Future[_Raw]]] = deque()
         pool = ThreadPoolExecutor(overlap, thread_name_prefix="api")
         try:
-            pending = iter([*first])
+            pending = deque(first)
             while True:
                 while len(waiting) < overlap:
-                    call = next(pending, None) or next(source, None)
+                    call = pending.popleft() if pending else next(source, None)
                     if call is None:
                         break
-                    token = self._ready(call)
+                    token = self._ready_now(call) if waiting else self._ready(call)
+                    if token is None:
+                        pending.appendleft(call)
+                        break
                     waiting.append((call, token, pool.submit(self._send, call, token)))
                 if not waiting:
                     return
@@ -324,13 +328,23 @@ class Api:
 
     def _ready(self, call: Call) -> str:
         """A slot taken and a token at hand; both may wait, on the calling thread."""
+        token, key, limit = self._prepared(call)
+        budget.wait_and_take(key, limit, n=call.cost, lane=self.lane, patience=PATIENCE[self.lane])
+        return self._counted(call, token)
+
+    def _ready_now(self, call: Call) -> str | None:
+        """As `_ready`, or None when there is no slot at this moment."""
+        token, key, limit = self._prepared(call)
+        return self._counted(call, token) if budget.take(key, limit, call.cost, self.lane) else None
+
+    def _prepared(self, call: Call) -> tuple[str, str, budget.Limit]:
         from integrations import tokens  # tokens obtains its tokens through this module's `guard`
 
         check_path(call.path)
         key = budget.key_of(self.account, call.bucket)
-        limit = budget.limit_of(self.system, call.bucket, key)
-        token = tokens.access_token(self.account)
-        budget.wait_and_take(key, limit, n=call.cost, lane=self.lane, patience=PATIENCE[self.lane])
+        return tokens.access_token(self.account), key, budget.limit_of(self.system, call.bucket, key)
+
+    def _counted(self, call: Call, token: str) -> str:
         counter = _counter.get()
         if counter is not None:
             counter[(self.system, call.kind or f"{call.method} {call.path}")] += 1

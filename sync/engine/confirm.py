@@ -16,6 +16,7 @@ from django.utils import timezone
 from integrations.connector import Outcome, Value
 from integrations.errors import Conflict, SyncError
 from mappings.merge import same
+from sync.bulk import update_rows
 from sync.engine import links
 from sync.engine.context import FlowContext
 from sync.engine.outcomes import Verdict, verdict
@@ -61,8 +62,7 @@ def _apply(ctx: FlowContext, outcomes: Sequence[tuple[Change, Outcome]]) -> Coun
             link = existing.get(change.source_id)
             (known if link else fresh).append(_link(ctx, change, outcome, link))
         EntityLink.objects.bulk_create(fresh, batch_size=500)
-        if known:
-            EntityLink.objects.bulk_update(known, _LINK_COLUMNS, batch_size=500)
+        update_rows(known, _LINK_COLUMNS)
         _store_targets(outcomes)
         rows = Change.objects.filter(pk__in=[change.pk for change, _o in outcomes])
         if len(outcomes) == 1:  # a single create: only the process that sent it may conclude it
@@ -133,8 +133,7 @@ def _store_targets(outcomes: Sequence[tuple[Change, Outcome]]) -> None:
             change.target_url = (outcome.url or change.target_url)[:300]
             change.target_title = change.target_title or change.source_title
             changed.append(change)
-    if changed:
-        Change.objects.bulk_update(changed, ["target_id", "target_url", "target_title"], batch_size=500)
+    update_rows(changed, ["target_id", "target_url", "target_title"])
 
 
 def _plan_stale_again(ids: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from integrations.connector import Value
+from sync.bulk import update_rows
 from sync.models import EntityLink, Flow
 from sync.values import load_all
 
@@ -91,10 +92,7 @@ def looked(flow: Flow, link: EntityLink, fingerprint: str, version: str) -> Enti
 
 def save_looked(flow: Flow, links: list[EntityLink]) -> None:
     """Store what `looked` changed, in one statement."""
-    if links:
-        EntityLink.objects.bulk_update(
-            links, [f"{flow.source_side}_fingerprint", f"{flow.source_side}_version"], batch_size=500
-        )
+    update_rows(links, [f"{flow.source_side}_fingerprint", f"{flow.source_side}_version"])
 
 
 def new(flow: Flow, source_id: str, target_id: str) -> EntityLink:

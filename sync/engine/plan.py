@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -225,15 +226,14 @@ class _Draft:
         return change
 
     def _reason(self, merged: Merged, target: Record | None) -> dict[str, str]:
-        texts = {
-            Action.CREATE: _("No counterpart was found."),
-            Action.LINK: say(_("Found by: {rule}."), rule=_rule_name(self.change.match_rule)),
-            Action.UPDATE: _("The source changed."),
-        }
-        why = texts[Action(self.change.action)]
+        if self.change.action == Action.LINK:
+            why = in_every_language(say(_("Found by: {rule}."), rule=_rule_name(self.change.match_rule)))
+        else:
+            why = _plain(self.change.action)
         if not merged.kept:
-            return in_every_language(why)
-        return each_language(lambda: " ".join([str(why), *_kept(self._merge(target))]))
+            return why
+        kept = each_language(lambda: " ".join(_kept(self._merge(target))))
+        return {code: f"{text} {kept[code]}" for code, text in why.items()}
 
     def _weigh(self) -> None:
         """Amount and currency of the change, for the limits that ask a person first."""
@@ -317,6 +317,12 @@ class _Draft:
         )
         change.diff = [_row(diff) for diff in merged.conflicts]
         return change
+
+
+@cache
+def _plain(action: str) -> dict[str, str]:
+    """The reasons that most changes have, rendered once per process."""
+    return in_every_language(_("No counterpart was found.") if action == Action.CREATE else _("The source changed."))
 
 
 def _kept(merged: Merged) -> list[str]:
