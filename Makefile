@@ -14,10 +14,16 @@ setup: .venv/.stamp
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
+# The public Fortnox client of the twin tests pins libraries older than ours: it gets an environment of its own.
+.venv-twin/.stamp: requirements-twin.txt
+	@test -x .venv-twin/bin/python || python3 -m venv .venv-twin
+	@.venv-twin/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-twin.txt
+	@touch $@
+
 demo: setup
 	@$(PY) manage.py demo --port $(PORT) --sandbox-port $(SANDBOX_PORT) $(if $(filter 0,$(SERVE)),--no-serve,)
 
-test: setup
+test: setup .venv-twin/.stamp
 	@$(PY) -m pytest -q $(ARGS)
 
 lint: setup
@@ -34,5 +40,6 @@ bench: setup
 	@$(PY) manage.py bench $(ARGS)
 
 requirements:
+	@uv pip compile -q --prerelease allow --generate-hashes --no-emit-index-url --python-version 3.11 requirements-twin.in -o requirements-twin.txt
 	@uv pip compile -q --generate-hashes --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
 	@uv pip compile -q --generate-hashes --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt
