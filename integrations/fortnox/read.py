@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from integrations.connector import Fields, Page, Record, Value
-from integrations.errors import IncompleteRead, Misconfigured, Missing, SyncError, TooLarge
+from integrations.errors import IncompleteRead, InvalidData, Misconfigured, Missing, SyncError, TooLarge
 from integrations.fortnox import parse, schema, times
 from integrations.fortnox.client import Fortnox, ListPage
 from integrations.fortnox.schema import Resource
@@ -158,23 +158,35 @@ class Reader:
         it = schema.resource(name)
         for start in range(0, len(ids), CHUNK):
             chunk = ids[start : start + CHUNK]
-            replies = self.client.api.call_many(self.client.detail_call(it, key) for key in chunk)
+            answers = self._details(it, chunk)
             if "customer" in fields and name == "invoice":
-                yield from self._with_customers(it, chunk, list(replies), fields)
+                yield from self._with_customers(it, list(answers), fields)
             else:
-                yield from (self._opened(it, k, r, fields) for k, r in zip(chunk, replies, strict=True))
+                yield from (self._opened(it, key, reply, fields) for key, reply in answers)
+
+    def _details(self, it: Resource, keys: Iterable[str]) -> Iterator[tuple[str, Reply | SyncError]]:
+        """(key, answer) of each record; a key that can be none is an error of its own, not of its neighbours."""
+        good: list[str] = []
+        for key in keys:
+            try:
+                self.client.detail_call(it, key)
+                good.append(key)
+            except InvalidData as error:
+                yield key, error
+        replies = self.client.api.call_many(self.client.detail_call(it, key) for key in good)
+        yield from zip(good, replies, strict=True)
 
     def _with_customers(
-        self, it: Resource, ids: Sequence[str], replies: Sequence[Reply | SyncError], fields: Fields
+        self, it: Resource, answers: Sequence[tuple[str, Reply | SyncError]], fields: Fields
     ) -> Iterator[Record | tuple[str, SyncError]]:
         numbers = {
             str(body["CustomerNumber"])
-            for reply in replies
+            for _key, reply in answers
             if isinstance(reply, Reply) and isinstance(body := (reply.data or {}).get(it.one), Mapping)
             if body.get("CustomerNumber") not in (None, "")
         }
         self._know_customers(numbers)
-        for key, reply in zip(ids, replies, strict=True):
+        for key, reply in answers:
             yield self._opened(it, key, reply, fields)
 
     def _know_customers(self, numbers: Iterable[str]) -> None:
@@ -183,8 +195,7 @@ class Reader:
             self._customers.clear()
         it = schema.resource("customer")
         new = sorted(set(numbers) - set(self._customers))
-        replies = self.client.api.call_many(self.client.detail_call(it, number) for number in new)
-        for number, reply in zip(new, replies, strict=True):
+        for number, reply in self._details(it, new):
             try:
                 self._customers[number] = self.client.opened(it, _reply(reply))
             except SyncError as error:
@@ -249,7 +260,7 @@ class Reader:
             raise Misconfigured(
                 f"Fortnox cannot search {name} by {field_name}", code="not_searchable", field=field_name
             )
-        wanted = {name: fields | {field_name, it.key}}
+        wanted = {name: fields | {field_name, it.key} | schema.listed(name)}  # what rows carry costs nothing
         # Fortnox refuses angle brackets in searches; no stored text can contain them either.
         spellings = sorted({s for value in values for s in spell(value) if s and not {"<", ">"} & set(s)})
         if parameter is None:

@@ -14,6 +14,7 @@ from integrations import budget
 from integrations.budget import Limit
 from integrations.errors import RateLimited
 from integrations.models import ConnectedAccount, RateBudget
+from tests.integrations.clients import set_vendor
 
 FORTNOX = Limit(25, 5.0)
 SCALED = Limit(25, 0.5)
@@ -100,7 +101,7 @@ def test_a_slot_costs_one_statement_and_little_time(django_assert_num_queries) -
 
 
 def test_keys_name_the_vendors_own_limits(settings) -> None:  # type: ignore[no-untyped-def]
-    settings.VENDORS["fortnox"]["client_id"] = "cid"
+    set_vendor(settings, "fortnox", client_id="cid")
     assert budget.key_of(ConnectedAccount(system="fortnox", remote_id="77")) == "fortnox:cid:77"
     portal = ConnectedAccount(system="hubspot", remote_id="9")
     assert budget.key_of(portal) == "hubspot:9"

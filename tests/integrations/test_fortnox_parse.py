@@ -206,7 +206,7 @@ def test_a_number_that_is_none_is_refused() -> None:
 
 
 def test_text_is_spelled_in_fortnoxs_alphabet() -> None:
-    assert parse.spelled("O'Brien <\"AB\"> [x] å é\t1_2 🙂") == "O’Brien AB x å é 1_2 "
+    assert parse.spelled('O\'Brien <"AB"> [x] å é\t1_2 🙂') == "O’Brien AB x å é 1_2 "
 
 
 @given(st.text(max_size=50))

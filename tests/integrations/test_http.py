@@ -12,7 +12,6 @@ from decimal import Decimal
 import pytest
 import requests
 import responses
-from django.utils import timezone
 
 from integrations import budget, http
 from integrations.errors import (
@@ -27,9 +26,9 @@ from integrations.errors import (
     TooLarge,
     Transient,
 )
-from integrations.fields import conceal
 from integrations.http import Api, Call
-from integrations.models import ConnectedAccount, Organization
+from integrations.models import ConnectedAccount
+from tests.integrations.clients import connected, set_vendor
 
 pytestmark = pytest.mark.django_db
 BASE = "https://api.fortnox.se"
@@ -38,27 +37,14 @@ CUSTOMERS = f"{BASE}/3/customers"
 
 @pytest.fixture(autouse=True)
 def _scaled_limits(settings) -> None:  # type: ignore[no-untyped-def]
-    settings.VENDORS["fortnox"]["rate"] = (0, 5.0)
-    settings.VENDORS["hubspot"]["rate"] = (0, 10.0)
+    set_vendor(settings, "fortnox", rate=(0, 5.0))
+    set_vendor(settings, "hubspot", rate=(0, 10.0))
 
 
 def account(system: str = "fortnox", url: str = BASE) -> ConnectedAccount:
-    found = ConnectedAccount.objects.filter(system=system, api_url=url).first()
-    if found:
-        return found
-    row = ConnectedAccount(
-        organization=Organization.objects.get_or_create(name="Kund AB")[0],
-        system=system,
-        remote_id="77",
-        api_url=url,
-        oauth_url="https://apps.fortnox.se",
-        status="connected",
-        access_expires_at=timezone.now() + timezone.timedelta(hours=1),
-        refresh_due_at=timezone.now() + timezone.timedelta(minutes=30),
+    return ConnectedAccount.objects.filter(system=system, api_url=url).first() or connected(
+        system, api_url=url, token="secret-token"
     )
-    conceal(row, "access_token", "secret-token")
-    row.save()
-    return row
 
 
 @pytest.fixture
@@ -159,7 +145,7 @@ def test_a_write_whose_end_is_unclear_is_unknown_and_sent_once(
 
 
 def test_a_short_rate_limit_is_waited_out_and_pauses_everybody(web: responses.RequestsMock, settings) -> None:  # type: ignore[no-untyped-def]
-    settings.VENDORS["fortnox"]["rate"] = (25, 5.0)
+    set_vendor(settings, "fortnox", rate=(25, 5.0))
     web.post(CUSTOMERS, status=429, headers={"Retry-After": "0.2"})
     web.post(CUSTOMERS, status=201, json={"ok": True})
     row = account()
@@ -230,7 +216,7 @@ def test_a_rate_limit_during_many_calls_is_waited_out(web: responses.RequestsMoc
 
 
 def test_hubspots_announced_limit_lowers_the_budget(web: responses.RequestsMock, settings) -> None:  # type: ignore[no-untyped-def]
-    settings.VENDORS["hubspot"]["rate"] = (110, 10.0)
+    set_vendor(settings, "hubspot", rate=(110, 10.0))
     web.get("https://api.hubapi.com/x", json={}, headers={"X-HubSpot-RateLimit-Max": "100"})
     row = account("hubspot", "https://api.hubapi.com")
     row.remote_id = "lowered"

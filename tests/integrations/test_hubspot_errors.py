@@ -65,10 +65,18 @@ def test_a_currency_that_is_not_enabled_is_a_setting_not_a_value() -> None:
         (404, {"category": "OBJECT_NOT_FOUND"}, e.Missing, "OBJECT_NOT_FOUND"),
         (409, {"category": "CONFLICT", "message": "Contact already exists."}, e.Conflict, "CONFLICT"),
         (409, {"category": "OBJECT_ALREADY_EXISTS"}, e.Conflict, "OBJECT_ALREADY_EXISTS"),
-        (409, {"subCategory": "Properties.PROPERTY_WITH_NAME_EXISTS"}, e.Conflict, "Properties.PROPERTY_WITH_NAME_EXISTS"),
+        (
+            409,
+            {"subCategory": "Properties.PROPERTY_WITH_NAME_EXISTS"},
+            e.Conflict,
+            "Properties.PROPERTY_WITH_NAME_EXISTS",
+        ),
         (
             400,
-            {"message": "Unable to perform update/upsert by non-unique 0-2 property domain", "category": "VALIDATION_ERROR"},
+            {
+                "message": "Unable to perform update/upsert by non-unique 0-2 property domain",
+                "category": "VALIDATION_ERROR",
+            },
             e.Misconfigured,
             "NON_UNIQUE_KEY",
         ),
@@ -119,7 +127,8 @@ def test_every_entry_says_cause_remedy_and_side() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"errors": None}, {"errors": ["x"]}, {"message": "Property values were not valid: [cut"}, {"errors": [{}]}]
+    "body",
+    [{}, {"errors": None}, {"errors": ["x"]}, {"message": "Property values were not valid: [cut"}, {"errors": [{}]}],
 )
 def test_odd_bodies_have_no_property_failures(body: dict[str, Any]) -> None:
     assert property_failures(body) == []

@@ -1,0 +1,172 @@
+"""Fortnox scans that shift under the reader, and schemas, with canned answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import responses
+from requests import PreparedRequest
+
+from integrations.connector import FieldType, Write
+from integrations.errors import IncompleteRead, Misconfigured, OutcomeUnknown, TooLarge
+from tests.integrations.clients import connected, connector, set_vendor
+
+pytestmark = pytest.mark.django_db
+URL = "https://api.fortnox.se/3/customers"
+WANTED = {"customer": frozenset({"Name"})}
+HEADERS = {"Date": "Sat, 21 Nov 2026 06:00:00 GMT"}
+
+
+@pytest.fixture(autouse=True)
+def _no_limits(settings) -> None:  # type: ignore[no-untyped-def]
+    set_vendor(settings, "fortnox", rate=(0, 5.0))
+
+
+def _list(rows: list[int], total: int, pages: int) -> dict[str, Any]:
+    return {
+        "MetaInformation": {"@TotalResources": total, "@TotalPages": pages, "@CurrentPage": 1},
+        "Customers": [{"CustomerNumber": str(n), "Name": f"Kund {n}"} for n in rows],
+    }
+
+
+def _serve(answers: Callable[[int, int], dict[str, Any]]) -> list[int]:
+    """Answer page p of the n-th call with `answers(p, n)`; returns the pages asked for."""
+    import json
+
+    asked: list[int] = []
+
+    def answer(request: PreparedRequest) -> tuple[int, dict[str, str], str]:
+        page = int(request.params["page"])  # type: ignore[attr-defined]
+        asked.append(page)
+        return 200, HEADERS, json.dumps(answers(page, len(asked)))
+
+    responses.add_callback(responses.GET, URL, callback=answer)
+    return asked
+
+
+def _scan() -> list[Any]:
+    return list(connector(connected("fortnox")).changed("customer", None, WANTED))
+
+
+@responses.activate
+def test_a_stable_list_is_read_once() -> None:
+    asked = _serve(lambda page, n: _list([1, 2] if page == 1 else [3], 3, 2))
+    pages = _scan()
+    assert sorted(asked) == [1, 2]
+    assert pages[-1].cursor == "2026-11-21T06:00:00+00:00"
+
+
+@responses.activate
+def test_a_record_that_vanishes_during_the_scan_makes_it_start_again() -> None:
+    """A deletion on page one pulls the first row of page two up: nobody would have seen it."""
+    asked = _serve(
+        lambda page, n: (
+            _list([1, 2] if page == 1 else [4], 4 if n < 2 else 3, 2)
+            if n <= 2
+            else _list([2, 3] if page == 1 else [4], 3, 2)
+        )
+    )
+    pages = _scan()
+    assert sorted(asked) == [1, 1, 2, 2]
+    assert {r.id for p in pages for r in p.records} == {"1", "2", "3", "4"}
+    assert [p.cursor is not None for p in pages] == [False, False, False, True]
+
+
+@responses.activate
+def test_a_record_appended_meanwhile_is_fine_the_second_time() -> None:
+    asked = _serve(lambda page, n: _list([1, 2] if page == 1 else [3, n + 10], 3 if page == 1 else 4, 2))
+    pages = _scan()
+    assert len(asked) == 4
+    assert pages[-1].cursor is not None
+
+
+@responses.activate
+def test_a_list_that_never_adds_up_fails_the_run() -> None:
+    asked = _serve(lambda page, n: _list([1, 2] if page == 1 else [3], 9, 2))
+    with pytest.raises(IncompleteRead):
+        _scan()
+    assert len(asked) == 4
+
+
+@responses.activate
+def test_a_page_that_appears_during_the_scan_is_read() -> None:
+    asked = _serve(lambda page, n: _list([2 * page - 1, 2 * page], 4 if page == 1 else 6, 2 if page == 1 else 3))
+    pages = _scan()
+    assert {r.id for p in pages for r in p.records} == {str(n) for n in range(1, 7)}
+    assert pages[-1].cursor is not None
+    assert max(asked) == 3
+
+
+@responses.activate
+def test_an_empty_list_is_an_answer() -> None:
+    _serve(lambda page, n: _list([], 0, 0))
+    (page,) = _scan()
+    assert (list(page.records), page.total) == ([], 0)
+    assert page.cursor is not None
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {"Customers": []},
+        {"MetaInformation": {}, "Customers": []},
+        {"MetaInformation": {"@TotalResources": 1, "@TotalPages": 1}},
+    ],
+)
+def test_a_list_without_its_totals_is_unreadable(body: Any) -> None:
+    responses.get(URL, json=body)
+    with pytest.raises(TooLarge):
+        _scan()
+
+
+@responses.activate
+def test_an_unreadable_row_is_handed_over_for_a_full_read() -> None:
+    body = _list([1, 2], 2, 1)
+    body["Customers"][1]["Name"] = ["odd"]
+    responses.get(URL, json=body)
+    (page,) = _scan()
+    assert [record.complete for record in page.records] == [True, False]
+
+
+@responses.activate
+@pytest.mark.parametrize("body", ["{}", '{"Customer": null}', '{"Customer": {"Name": "x"}}', "[]"])
+def test_a_create_whose_answer_lacks_the_record_is_unknown(body: str) -> None:
+    responses.post(URL, body=body, status=201)
+    outcome = connector(connected("fortnox")).create("customer", Write("1", fields={"Name": "x"}))
+    assert isinstance(outcome.error, OutcomeUnknown)
+
+
+@responses.activate
+def test_a_marker_field_that_is_mapped_to_something_else_is_refused_before_sending() -> None:
+    write = Write("1", fields={"CustomerNumber": "1", "ExternalInvoiceReference1": "x"}, marker="hs1-1")
+    outcome = connector(connected("fortnox")).create("invoice", write)
+    assert outcome.error is not None
+    assert outcome.error.code == "marker_taken"
+    assert len(responses.calls) == 0
+
+
+@responses.activate
+def test_a_key_never_climbs_out_of_its_register() -> None:
+    ((key, error),) = connector(connected("fortnox")).load("customer", [".."], WANTED)
+    assert (key, error.code) == ("..", "bad_key")
+    assert len(responses.calls) == 0
+
+
+def test_the_schemas_describe_types_limits_and_derived_fields() -> None:
+    fortnox = connector(connected("fortnox"))
+    invoice = fortnox.describe("invoice")
+    assert invoice.lines == "row"
+    assert set(invoice.parts) == {"customer", "row"}
+    assert invoice.fields["status"].derived
+    assert not invoice.fields["Total"].writable
+    assert invoice.fields["DueDate"].type is FieldType.DATE
+    assert invoice.fields["ExternalInvoiceReference1"].max_length == 80
+    assert invoice.parts["row"]["Price"].decimals == 2
+    assert fortnox.describe("customer").fields["Name"].required
+    assert [o.value for o in fortnox.describe("customer").fields["Type"].options] == ["PRIVATE", "COMPANY"]
+    with pytest.raises(Misconfigured):
+        fortnox.describe("order")
