@@ -302,6 +302,6 @@ LOGGING: dict[str, Any] = {
         "requests_oauthlib": {"level": "INFO"},
         "oauthlib": {"level": "INFO"},
         "urllib3": {"level": "WARNING"},
-        "django_q": {"level": "WARNING"},
+        "django-q": {"level": "WARNING"},
     },
 }

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from integrations.connector import FieldSchema, FieldType, ObjectSchema, Option
+from integrations.errors import PermissionMissing
 from integrations.hubspot.client import HubSpot
 from integrations.hubspot.values import Types
 
@@ -25,6 +26,10 @@ KINDS: Mapping[str, FieldType] = {
 PARTS: Mapping[str, tuple[str, ...]] = {"deal": ("company", "contact")}
 LINES: Mapping[str, str] = {"deal": "line"}
 LABELS = {"company": "Company", "contact": "Contact", "deal": "Deal", "product": "Product", "line_item": "Line item"}
+BASIC_FIELDS: Mapping[str, Mapping[str, str]] = {
+    "company": {"name": "Company name", "domain": "Company domain name"},
+    "contact": {"firstname": "First name", "lastname": "Last name", "email": "Email", "phone": "Phone number"},
+}
 TITLES = {"company": "name", "contact": "email", "deal": "dealname", "product": "name", "line_item": "name"}
 MAX_LENGTH = 65_536
 TTL = 600.0
@@ -92,10 +97,7 @@ def describe(client: HubSpot, name: str) -> ObjectSchema:
     fields = {schema.name: schema for schema in map(field_schema, client.properties(name))}
     if name == "deal":
         fields |= _deal_options(client, fields)
-    parts = {
-        part: {schema.name: schema for schema in map(field_schema, client.properties(part))}
-        for part in PARTS.get(name, ())
-    }
+    parts = {part: _part(client, part) for part in PARTS.get(name, ())}
     if line := LINES.get(name, ""):
         parts[line] = {schema.name: schema for schema in map(field_schema, client.properties("line_item"))}
     return ObjectSchema(
@@ -108,6 +110,15 @@ def describe(client: HubSpot, name: str) -> ObjectSchema:
         lines=line,
         title=TITLES[name],
     )
+
+
+def _part(client: HubSpot, part: str) -> dict[str, FieldSchema]:
+    """The fields of a related object. HubSpot's suggested scopes let us read contacts but not their property list:
+    then it is the documented basic properties, which every portal has."""
+    try:
+        return {schema.name: schema for schema in map(field_schema, client.properties(part))}
+    except PermissionMissing:
+        return {name: FieldSchema(name, label, writable=False) for name, label in BASIC_FIELDS[part].items()}
 
 
 def _deal_options(client: HubSpot, fields: Mapping[str, FieldSchema]) -> dict[str, FieldSchema]:
