@@ -98,6 +98,8 @@ def _load_field(name: str, row: Mapping[str, Any]) -> FieldSchema:
 
 def known_schema(integration: Integration, side: str, object_name: str) -> ObjectSchema | None:
     """The stored schema of an object on one side, or None when the account has not described it."""
+    if side not in ("crm", "ledger"):  # a form that is not filled in yet
+        return None
     stored = integration.account(side).schemas.get(object_name)
     if not isinstance(stored, dict):
         return None

@@ -191,6 +191,16 @@ class MappingSet(models.Model):
     def __str__(self) -> str:
         return f"{self.name} v{self.version} ({self.get_state_display()})"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Guards the invariant for code that does not validate: once published, only the state may move on."""
+        only_state = set(kwargs.get("update_fields") or ()) == {"state"}
+        if not (self._state.adding or only_state or self._stored_as_draft()):
+            raise ValidationError(PUBLISHED_IS_FINAL, code="published")
+        super().save(*args, **kwargs)
+
+    def _stored_as_draft(self) -> bool:
+        return MappingSet.objects.drafts().filter(pk=self.pk).exists()
+
     @property
     def editable(self) -> bool:
         """Whether its rules may change."""
@@ -233,7 +243,7 @@ class MappingSet(models.Model):
     def clean(self) -> None:
         """Published versions stay as they are; expressions and key fields must be known."""
         super().clean()
-        if self.pk and not MappingSet.objects.drafts().filter(pk=self.pk).exists():
+        if not self._state.adding and not self._stored_as_draft():
             raise ValidationError(PUBLISHED_IS_FINAL, code="published")
         if self.source_side == self.target_side:
             raise ValidationError({"target_side": _("Source and target must be different sides.")})

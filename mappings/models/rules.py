@@ -71,12 +71,12 @@ class Rule(models.Model):
 
     @property
     def has_mapping(self) -> bool:
-        """Whether it belongs to a mapping set already, saved or not; without one nothing can be checked."""
-        return hasattr(self, "mapping_set")
+        """Whether it belongs to a mapping set of a known integration, saved or not; else nothing can be checked."""
+        return hasattr(self, "mapping_set") and self.mapping_set.integration_id is not None
 
     def _check(self, errors: dict[str, Any], name: str, scope: str = "header") -> None:
         source = getattr(self, name)
-        if source and self.mapping_set.integration_id:
+        if source:
             try:
                 self.mapping_set.compile(source, scope)
             except ExpressionError as error:

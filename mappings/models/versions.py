@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
-from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -48,10 +47,10 @@ def publish(mapping_set: MappingSet, user: User | None, *, check: bool = True) -
 @transaction.atomic
 def new_draft(mapping_set: MappingSet, user: User | None, *, note: str = "") -> MappingSet:
     """A draft with the same rules and the next version number. Refused while another draft is open."""
-    family = MappingSet.objects.select_for_update().family(mapping_set)
-    if family.drafts().exists():
+    family = list(MappingSet.objects.select_for_update().family(mapping_set))
+    if any(row.editable for row in family):
         raise ValidationError(_("There is already a draft of this mapping."), code="draft_exists")
-    latest = family.aggregate(latest=Max("version"))["latest"] or 0
+    latest = max(row.version for row in family)
     original = MappingSet.objects.get(pk=mapping_set.pk)
     draft = MappingSet.objects.get(pk=mapping_set.pk)
     _renew(draft)

@@ -113,12 +113,25 @@ def test_a_mistake_is_refused_on_a_new_mapping_too() -> None:
     user = consultant()
     template = world.draft(world.integration(described=True, user=user))
     form = form_of(template, slug="other", **{"field_mappings-0-expression": "customer.Nmae"})
+    form["field_mappings-0-mapping_set"] = ""
     url = reverse("admin:mappings_mappingset_add")
     reply = signed_in(user).post(url, form)
     assert "Did you mean “Name”?" in reply.content.decode()
     form["field_mappings-0-expression"] = "customer.Name"
     assert signed_in(user).post(url, form).status_code == 302
     assert MappingSet.objects.get(slug="other").created_by == user
+
+
+def test_a_form_half_filled_in_is_asked_for_the_rest() -> None:
+    user = consultant()
+    template = world.draft(world.integration(user=user))
+    form = form_of(template, integration="", source_side="", source_object="")
+    form |= {"field_mappings-0-mapping_set": "", "title_expression": "customer.Name"}
+    reply = signed_in(user).post(reverse("admin:mappings_mappingset_add"), form)
+    assert "This field is required" in reply.content.decode()
+    form["integration"] = template.integration_id
+    reply = signed_in(user).post(reverse("admin:mappings_mappingset_add"), form)
+    assert "This field is required" in reply.content.decode()
 
 
 def test_without_a_described_account_syntax_and_functions_are_still_checked() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from mappings.expressions import ExpressionError
 from mappings.models import (
+    FieldMapping,
     LinkRule,
     MappingSet,
     MatchRule,
@@ -125,6 +127,61 @@ def test_rules_of_a_published_version_cannot_be_changed_added_or_deleted() -> No
         with pytest.raises(ValidationError, match="never changes"):
             attempt()
     assert mapping_set.field_mappings.get().expression == "customer.Name"
+
+
+def test_a_published_version_itself_cannot_be_changed() -> None:
+    mapping_set = published()
+    mapping_set.name = "Renamed"
+    with pytest.raises(ValidationError, match="never changes"):
+        mapping_set.save()
+    with pytest.raises(ValidationError, match="never changes"):
+        mapping_set.save(update_fields=["name", "state"])
+    mapping_set.state = State.DRAFT  # what the row says now does not matter, only what is stored
+    with pytest.raises(ValidationError, match="never changes"):
+        mapping_set.save()
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (MatchRule(label="m", expression="trim(", target_field="name"), "not well-formed"),
+        (MatchRule(label="m", expression="customer.Name", target_field="name", extra_field="zip"), "all three parts"),
+        (
+            MatchRule(
+                label="m", expression="customer.Name", target_field="name", extra_expression="customer.Zip",
+                extra_field="zip", extra_normaliser="digits",
+            ),
+            "Unknown field",
+        ),
+        (MatchRule(label="m", expression="customer.Name", target_field="nmae"), "has no field"),
+        (ValidationRule(label="v", expression="customer.Nmae"), "Did you mean"),
+        (ValidationRule(label="v", expression="customer.Name", scope="line", outcome="skip_create"), "left out or stops"),
+        (LinkRule(name="l", expression="nothing", related_slug="x"), "Unknown name"),
+    ],
+)  # fmt: skip
+def test_a_condition_that_cannot_work_is_refused(rule: MatchRule | ValidationRule | LinkRule, reason: str) -> None:
+    rule.mapping_set = world.draft(world.integration(described=True))
+    with pytest.raises(ValidationError) as caught:
+        rule.full_clean()
+    assert reason in " ".join(caught.value.messages)
+
+
+def test_a_table_of_another_mapping_is_refused() -> None:
+    pair = world.integration()
+    foreign = ValueMap.objects.create(integration=world.integration("Other"), name="Foreign")
+    mapping_set = world.draft(pair)
+    with pytest.raises(ValidationError, match="another integration"):
+        world.field(mapping_set, value_map=foreign).clean()
+    with pytest.raises(ValidationError, match="another integration"):
+        ValueMap(integration=foreign.integration, mapping_set=mapping_set, name="x").clean()
+
+
+def test_nobody_sees_anything_without_an_account() -> None:
+    world.field(world.draft(world.integration()))
+    ValueMap.objects.create(integration=MappingSet.objects.get().integration, name="T")
+    for model in (MappingSet, FieldMapping, ValueMap):
+        assert not model.objects.for_user(AnonymousUser()).exists()
+        assert model.objects.for_user(User(is_superuser=True)).exists()
 
 
 def test_publishing_reports_every_rule_that_is_not_fit() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -21,7 +22,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, check: bool, **options: Any) -> None:
         """Writes or compares."""
-        path = settings.BASE_DIR / "docs" / "expressions.md"
+        path = Path(settings.BASE_DIR) / "docs" / "expressions.md"
         text = document()
         if not check:
             path.parent.mkdir(exist_ok=True)
