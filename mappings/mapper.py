@@ -121,7 +121,7 @@ class _Run:
             if rule.outcome == "block":
                 self._add_failed(rule, self.header)
             elif not skip or (create_only and rule.outcome == "skip"):
-                skip, create_only = rule.message or rule.label, rule.outcome == "skip_create"
+                skip, create_only = _(rule.message or rule.label), rule.outcome == "skip_create"
         return skip, create_only
 
     def _holds(self, rule: CompiledValidation, place: _Place) -> bool:
@@ -198,7 +198,7 @@ class _Run:
         for rule in self.mapping.validations:
             if rule.scope == "line" and not self._holds(rule, place):
                 if rule.outcome != "block":
-                    return rule.message or rule.label
+                    return _(rule.message or rule.label)
                 self._add_failed(rule, place)
         return ""
 

@@ -12,6 +12,7 @@ from integrations.connector import Record
 from mappings.mapper import Mapped, map_record
 from mappings.models import MappingSet, ValueMap, compile_mapping, new_draft, publish
 from mappings.presets import Preset, available, install
+from mappings.presets.texts import TEXTS
 from tests.mappings import world
 from tests.mappings.world import EXTRA, a_row, an_invoice
 
@@ -310,6 +311,17 @@ def test_dates_are_midnight_utc() -> None:
     mapped = deal(DueDate=date(2026, 3, 29), FinalPayDate=date(2026, 3, 30))
     assert mapped.fields["closedate"] == datetime(2026, 3, 29, tzinfo=UTC)  # RB9
     assert mapped.fields["final_pay_date_in_fortnox"] == date(2026, 3, 30)
+
+
+def test_the_sentences_of_presets_are_marked_for_translation() -> None:
+    sentences = {
+        row[key]
+        for p in available("hubspot", "fortnox")
+        for row in (*p.mapping["fields"], *p.mapping.get("validations", ()))
+        for key in ("message", "remedy", "hint")
+        if row.get(key)
+    }
+    assert sentences == TEXTS
 
 
 def test_installing_twice_changes_nothing() -> None:

@@ -155,7 +155,7 @@ def test_a_published_version_itself_cannot_be_changed() -> None:
         ),
         (MatchRule(label="m", expression="customer.Name", target_field="nmae"), "has no field"),
         (ValidationRule(label="v", expression="customer.Nmae"), "Did you mean"),
-        (ValidationRule(label="v", expression="customer.Name", scope="line", outcome="skip_create"), "left out or stops"),
+        (ValidationRule(label="v", expression="customer.Name", scope="line", outcome="skip_create"), "left out or"),
         (LinkRule(name="l", expression="nothing", related_slug="x"), "Unknown name"),
     ],
 )  # fmt: skip
