@@ -110,6 +110,7 @@ class OrganizationAdmin(ScopedAdmin):
     owner_path = "memberships__user"
     list_display = ["name", "organisation_number", "account_count", "integration_count"]
     search_fields = ["name", "organisation_number"]
+    ordering = ["name"]  # an annotated list loses the order of its model
     inlines = [MembershipInline]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
