@@ -147,7 +147,7 @@ def _exchange(arrival: Arrival, attempt: AuthorizationAttempt) -> ConnectedAccou
 def _denied(account: ConnectedAccount, error: str, description: str, next_url: str) -> Refused:
     if error == "access_denied":
         cause = _("The approval was declined in %(system)s.") % {"system": account.get_system_display()}
-        return Refused(cause, _("Nothing was changed. Start again when you want to connect."), account, next_url)
+        return Refused(cause, _("Start again when you want to connect."), account, next_url)
     cause = _("%(system)s answered: %(text)s") % {
         "system": account.get_system_display(),
         "text": (description or error)[:200],

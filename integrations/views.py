@@ -240,9 +240,7 @@ def _refused(request: HttpRequest, refused: authorization.Refused, status: int =
     if account is not None and (not back or back.endswith("=")):
         back = reverse("admin:integrations_connect_organization", args=[account.organization_id])
     context = {"title": _("Not connected"), "refused": refused, "account": account, "back": back}
-    response = page(request, "integrations/refused.html", context, status=status)
-    response["Referrer-Policy"] = "no-referrer"
-    return response
+    return page(request, "integrations/refused.html", context, status=status)
 
 
 # --- One account ------------------------------------------------------------------------------------------------

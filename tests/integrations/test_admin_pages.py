@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
@@ -51,8 +52,9 @@ def laden(organization: Organization) -> Integration:
         InboundEvent.objects.create(
             account=account, dedupe_key="k", object="customer", record_id="1", kind="customer-updated"
         )
+    somebody = User.objects.filter(is_superuser=True).first() or make_superuser()
     attempt = AuthorizationAttempt(
-        state_hash=str(pair.pk), account=account, user=make_superuser(), session_hash="h", redirect_uri="x"
+        state_hash=str(pair.pk), account=account, user=somebody, session_hash="h", redirect_uri="x"
     )
     conceal(attempt, "code_verifier", "CANARY-verifier")
     attempt.save()
