@@ -1,0 +1,197 @@
+"""Runs: the list, and the plan page of one run.
+
+The invariant: a run is never edited; people approve or cancel what it holds, through the engine.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from integrations.errors import ErrorClass
+from sync.admin import health, show, steps
+from sync.admin.base import Question, ReadOnlyAdmin, ask, confirmed
+from sync.admin.filters import FlowFilter, IntegrationFilter, choice_filter
+from sync.admin.plan_views import approve_plan, cancel_plan, company, plan_context
+from sync.models import Change, SyncLogEntry, SyncRun
+from sync.states import State
+
+StateFilter = choice_filter("state", gettext_lazy("state"), SyncRun.State.choices)
+TriggerFilter = choice_filter("trigger", gettext_lazy("started by"), SyncRun.Kind.choices)
+
+
+@admin.register(SyncRun)
+class RunAdmin(ReadOnlyAdmin):
+    """See the module's docstring."""
+
+    list_display = (
+        "title",
+        "integration_name",
+        "status",
+        "trigger_name",
+        "started",
+        "took",
+        "read",
+        "planned",
+        "problem",
+    )
+    list_filter = (StateFilter, TriggerFilter, FlowFilter, IntegrationFilter)
+    search_fields = ("flow__name", "integration__name", "error_code")
+    search_help_text = gettext_lazy("Flow, integration, error code")
+    list_select_related = ("flow", "integration__organization", "user", "approved_by", "mapping_set")
+    sortable_by = ()
+    actions = None
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """A correlation id finds its run; other text is searched in names and codes."""
+        return show.by_uuid(queryset, "correlation_id", search_term) or super().get_search_results(
+            request, queryset, search_term
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        """The buttons' addresses before Django's own."""
+        tools = [
+            path("<int:pk>/approve/", self.tool(self.approve, "sync.approve_flow"), name="sync_syncrun_approve"),
+            path("<int:pk>/cancel/", self.tool(self.cancel, "sync.approve_flow"), name="sync_syncrun_cancel"),
+            path(
+                "<int:pk>/approve-selected/",
+                self.tool(self.approve_selected, "sync.approve_flow"),
+                name="sync_syncrun_approve_selected",
+            ),
+        ]
+        return tools + super().get_urls()
+
+    def row(self, request: HttpRequest, pk: str | int) -> SyncRun:
+        """One run with both accounts; the target's schema gives the fields their names."""
+        found = super().row(request, pk)
+        accounts = ("crm_account", "ledger_account")
+        secrets = ("access_token", "refresh_token", "usage")
+        integration = type(found.integration).objects.select_related("organization", *accounts)
+        integration = integration.defer(*(f"{account}__{name}" for account in accounts for name in secrets))
+        found.integration = found.flow.integration = integration.get(pk=found.integration_id)
+        return found  # type: ignore[no-any-return]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The plan page."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        run = self.row(request, object_id)
+        plan = plan_context(request, run)
+        context = self.admin_site.each_context(request) | plan | {
+            "title": _("Run %(number)d of %(flow)s") % {"number": run.pk, "flow": run.flow},
+            "opts": self.opts,
+            "run": run,
+            "status": show.run_status(run),
+            "progress": health.progress(run, plan["by_state"]),
+            "moving": run.state in SyncRun.ACTIVE,
+            "company": company(run),
+            "flow_url": show.page_url(run.flow),
+            "log_url": show.rows_url(SyncLogEntry, run=run.pk),
+            "changes_url": show.rows_url(Change, run=run.pk),
+            "started": show.when(run.started_at),
+            "took": show.took(run),
+            "approved": show.when(run.approved_at),
+            "api_calls": sorted(run.api_calls.items()),
+            "error": ErrorClass(run.error_class).label if run.error_class else "",
+            "may_approve": self.has_approve_permission(request),
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/sync/syncrun/plan.html", context)
+
+    # --- buttons --------------------------------------------------------------------------------------------
+
+    def approve(self, request: HttpRequest, run: SyncRun) -> HttpResponse:
+        """Approve all that waits."""
+        return approve_plan(self, request, run)
+
+    def cancel(self, request: HttpRequest, run: SyncRun) -> HttpResponse:
+        """Give the plan up."""
+        return cancel_plan(self, request, run)
+
+    def approve_selected(self, request: HttpRequest, run: SyncRun) -> HttpResponse:
+        """Approve the ticked changes only, after asking."""
+        back = HttpResponseRedirect(show.page_url(run))
+        ticked = [value for value in request.POST.getlist("change") if value.isdecimal()]
+        changes = Change.objects.filter(run=run, pk__in=ticked, state=State.HELD)
+        total = changes.count()
+        if not total:
+            self.message_user(request, _("Tick the changes that you want to approve."), messages.WARNING)
+            return back
+        if not confirmed(request):
+            title = ngettext("Approve %(n)s change in %(company)s?", "Approve %(n)s changes in %(company)s?", total)
+            question = Question(
+                title=title % {"n": total, "company": company(run)},
+                sentences=[_("The others of this plan keep waiting.")],
+                button=ngettext("Approve %(n)s change", "Approve %(n)s changes", total) % {"n": total},
+                cancel_url=show.page_url(run),
+                fields=[("change", value) for value in ticked],
+                opts=self.opts,
+            )
+            return ask(request, self.admin_site, question)
+        approved = steps.approve_selected(changes, request.user)
+        if approved:
+            text = ngettext("%(n)s change was approved.", "%(n)s changes were approved.", approved)
+            self.message_user(request, text % {"n": approved}, messages.SUCCESS)
+        else:
+            text = _("The integration only observes: switch it to live before approving.")
+            self.message_user(request, text, messages.ERROR)
+        return back
+
+    # --- columns --------------------------------------------------------------------------------------------
+
+    @admin.display(description=gettext_lazy("run"))
+    def title(self, run: SyncRun) -> str:
+        """The flow and the number."""
+        return str(run)
+
+    @admin.display(description=gettext_lazy("integration"))
+    def integration_name(self, run: SyncRun) -> SafeString:
+        """The pair, and whose."""
+        return show.whose(run.integration)
+
+    @admin.display(description=gettext_lazy("state"))
+    def status(self, run: SyncRun) -> SafeString:
+        """Dot and word."""
+        return show.run_status(run)
+
+    @admin.display(description=gettext_lazy("started by"))
+    def trigger_name(self, run: SyncRun) -> str:
+        """What or who started it."""
+        return f"{run.get_trigger_display()} · {run.user}" if run.user else run.get_trigger_display()
+
+    @admin.display(description=gettext_lazy("started"))
+    def started(self, run: SyncRun) -> SafeString:
+        """When."""
+        return show.when(run.started_at)
+
+    @admin.display(description=gettext_lazy("took"))
+    def took(self, run: SyncRun) -> str:
+        """How long."""
+        return show.took(run)
+
+    @admin.display(description=gettext_lazy("read"))
+    def read(self, run: SyncRun) -> str:
+        """How many records it read."""
+        return show.number(run.seen)
+
+    @admin.display(description=gettext_lazy("planned"))
+    def planned(self, run: SyncRun) -> SafeString | str:
+        """What it wants or wanted to write, leading to the rows."""
+        text = show.planned_counts(run.counts)
+        return show.link(show.page_url(run), text) if text else format_html('<span class="lb-quiet">{}</span>', "–")
+
+    @admin.display(description=gettext_lazy("held or failed because"))
+    def problem(self, run: SyncRun) -> str:
+        """Why it stopped, shortened."""
+        text = run.error_message or run.hold_reason
+        return text if len(text) <= 90 else f"{text[:89]}…"

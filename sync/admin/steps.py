@@ -1,0 +1,90 @@
+"""What people do with flows and plans from these pages, each with its line in the log.
+
+Flows are asked to plan or run (the workers do it), switched on and off; a plan is approved or cancelled. The
+invariant: every step is recorded with the person's name, and none of them calls a remote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from sync import queue
+from sync.engine.approve import approve, approve_changes
+from sync.flows import switch_off, switch_on
+from sync.models import Change, Flow, SyncLogEntry, SyncRun
+from sync.states import State, move
+
+PLAN, RUN = "plan", "run"
+
+
+def request_run(flows: Iterable[Flow], kind: str, user: Any) -> int:
+    """Ask the workers to plan or run these flows, those that can run now; returns how many."""
+    with transaction.atomic():
+        ids = list(Flow.objects.startable().filter(pk__in=[flow.pk for flow in flows]).values_list("pk", flat=True))
+        able = list(Flow.objects.filter(pk__in=ids))
+        Flow.objects.filter(pk__in=ids).update(run_requested=kind)
+        _note(able, f"{kind} requested", user)
+        if able:
+            queue.kick(queue.BULK)
+    return len(able)
+
+
+def switch(flows: Iterable[Flow], *, on: bool, user: Any) -> int:
+    """Switch flows on or off; returns how many were the other way before."""
+    with transaction.atomic():
+        ids = [flow.pk for flow in flows]
+        changed = list(Flow.objects.select_for_update().filter(pk__in=ids).exclude(enabled=on))
+        for flow in changed:
+            (switch_on if on else switch_off)(flow)
+        _note(changed, "switched on" if on else "switched off", user)
+        if changed and on:
+            queue.kick(queue.BULK)
+    return len(changed)
+
+
+def approve_plan(run: SyncRun, user: Any) -> None:
+    """Approve all that `run` holds and ring the workers. Raises `ValueError` when the integration may not write."""
+    approve(run, user)
+    queue.kick(queue.BULK)
+
+
+def approve_selected(changes: Any, user: Any) -> int:
+    """Approve those of `changes` that wait, and ring the workers; returns how many."""
+    approved = approve_changes(changes, user)
+    if approved:
+        queue.kick(queue.BULK)
+    return approved
+
+
+def cancel_plan(run: SyncRun, user: Any) -> int:
+    """Give up what `run` holds; returns how many changes. Nothing is lost: the flow reads everything again next time,
+    because its cursor has already passed these records. Raises `ValueError` while the flow is at work.
+    """
+    with transaction.atomic():
+        flow = Flow.objects.select_for_update().get(pk=run.flow_id)
+        run = SyncRun.objects.select_for_update().get(pk=run.pk)
+        if run.state != SyncRun.State.HELD:
+            return 0
+        if SyncRun.objects.filter(flow=flow, state=SyncRun.State.PLANNING).exists():
+            raise ValueError("A newer plan is being made. Wait until it is ready.")
+        message = f"plan cancelled by {user}"
+        cancelled = move(Change.objects.filter(run=run, state=State.HELD), State.SUPERSEDED, message=message, user=user)
+        flow.cursor = ""
+        flow.save(update_fields=["cursor"])
+        run.state, run.finished_at = SyncRun.State.CANCELLED, timezone.now()
+        run.save(update_fields=["state", "finished_at"])
+        SyncLogEntry.objects.create(
+            integration_id=run.integration_id, run=run, user=user, event="cancelled", message=message
+        )
+    return len(cancelled)
+
+
+def _note(flows: Iterable[Flow], event: str, user: Any) -> None:
+    SyncLogEntry.objects.bulk_create(
+        SyncLogEntry(integration_id=flow.integration_id, user=user, event=event, message=f"{flow.name}, by {user}")
+        for flow in flows
+    )
