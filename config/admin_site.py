@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -35,7 +36,7 @@ class LedgerbridgeAdminSite(AdminSite):
         context = super().each_context(request)
         own: list[Any] = []
         if request.user.is_authenticated and not request.user.is_superuser:
-            own = list(request.user.organizations.all()[:2])  # type: ignore[attr-defined]
+            own = list(request.user.organizations.all()[:2])
         context["organization"] = own[0] if len(own) == 1 else None
         context["navigation"] = self._navigation(request, context["available_apps"])
         return context
@@ -52,7 +53,7 @@ class LedgerbridgeAdminSite(AdminSite):
                 items.append({"name": pages[name]["name"], "url": url, "current": request.path.startswith(url)})
         return items
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The home page: what needs a person, how every integration is doing, then the list of pages."""
         from sync.admin.home import overview
 

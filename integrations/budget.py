@@ -29,6 +29,7 @@ from integrations.models import ConnectedAccount, RateBudget
 MARGIN = 0.04
 """Added to the window: what the network may squeeze two sends together (0.2 s of Fortnox's 5 s)."""
 BURST = 0.4
+EARNED_AFTER = 0.9
 RESERVE = 0.2
 RESERVE_SECONDS = 30.0
 UNLIMITED = 10_000
@@ -59,6 +60,11 @@ class Limit:
         return max(1, round(self.count * RESERVE))
 
     @property
+    def earning(self) -> float:
+        """Seconds over which bulk earns the slots beyond its burst; less than the window, so that all are used."""
+        return self.window * EARNED_AFTER
+
+    @property
     def burst(self) -> int:
         return max(1, math.floor(self.count * BURST))
 
@@ -79,11 +85,10 @@ def limit_of(system: str, bucket: str = "default", key: str = "") -> Limit:
 
 
 def observe(key: str, configured: Limit, count: int, seconds: float) -> None:
-    """Note a limit that the vendor announced; only a lower one changes anything (in this process)."""
-    if count > 0 and seconds > 0:
-        rate = math.floor(count * configured.seconds / seconds)
-        if rate < configured.count:
-            _observed[key] = max(1, rate)
+    """Note a limit that the vendor announced for the interval we count by; only a lower one changes anything (in this
+    process). Another interval is another limit, which says nothing about ours."""
+    if 0 < count < configured.count and abs(seconds - configured.seconds) < 0.001:
+        _observed[key] = count
 
 
 def _sql() -> tuple[str, str, str, str]:
@@ -110,16 +115,16 @@ def _sql() -> tuple[str, str, str, str]:
 
 def _statement(lane: str) -> str:
     clock, recent, kept, update = _sql()
+    largest = "greatest" if connection.vendor == "postgresql" else "max"
     usable = "used + %(n)s <= %(count)s"
     if lane == "bulk":
         held = (
             f"CASE WHEN EXISTS (SELECT 1 FROM {_TABLE} q WHERE q.key = %(reserve_key)s"
             f" AND q.paused_until > {clock}) THEN %(reserve)s ELSE 0 END"
         )
-        usable = (
-            f"used + %(n)s + {held} <= %(count)s AND (used = 0 OR used + %(n)s <= %(burst)s"
-            f" + (%(count)s - %(burst)s) * ({clock} - oldest) / %(window)s)"
-        )
+        # Send times are kept as text with microseconds, so the newest may seem to lie in the future by less than one.
+        earned = f"(%(count)s - %(burst)s) * {largest}({clock} - oldest, 0) / %(earning)s"
+        usable = f"used + %(n)s + {held} <= %(count)s AND (used = 0 OR used + %(n)s <= %(burst)s + {earned})"
     return (
         f"{update} SET hits = {kept} WHERE b.key = %(key)s AND b.paused_until <= {clock} AND"
         f" (SELECT {usable} FROM (SELECT count(*) AS used, min(h) AS oldest FROM {recent} r) w)"
@@ -139,6 +144,7 @@ def take(key: str, limit: Limit, n: int = 1, lane: str = "bulk") -> bool:
         "window": limit.window,
         "reserve": limit.reserve,
         "burst": limit.burst,
+        "earning": limit.earning,
     }
     with connection.cursor() as cursor:
         cursor.execute(_statement(lane), parameters)
@@ -174,7 +180,7 @@ def wait_for(
         return max(0.0, leaving + limit.window - now)
     if lane != "bulk" or len(recent) + n <= limit.burst or not recent:
         return 0.0
-    earned = recent[0] + (len(recent) + n - limit.burst) * limit.window / max(limit.count - limit.burst, 1)
+    earned = recent[0] + (len(recent) + n - limit.burst) * limit.earning / max(limit.count - limit.burst, 1)
     return max(0.0, min(earned, recent[0] + limit.window) - now)
 
 

@@ -230,6 +230,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latency-ms", type=float, default=0.0)
     parser.add_argument("--no-limits", action="store_true", help="no rate limits")
     parser.add_argument("--time-factor", type=float, default=1.0, help="sandbox seconds per second")
+    parser.add_argument("--limit-factor", type=float, default=1.0, help="how much faster rate limits recover")
     parser.add_argument("--search-lag", type=float, default=0.0, help="seconds until search sees a record")
 
 
@@ -243,6 +244,7 @@ def world_from(options: Mapping[str, Any]) -> World:
         limits=not options["no_limits"],
         latency=options["latency_ms"] / 1000,
         time_factor=options["time_factor"],
+        limit_factor=options["limit_factor"],
         search_lag=options["search_lag"],
     )
 

@@ -6,7 +6,6 @@ language when it is stored. The invariant: what a Swedish bookkeeper reads says 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, cast
 
 from django.conf import settings
@@ -26,15 +25,6 @@ def in_every_language(*sentences: object) -> dict[str, str]:
     for code, _name in settings.LANGUAGES:
         with translation.override(code):
             texts[code] = " ".join(filter(None, (str(sentence) for sentence in sentences)))
-    return texts
-
-
-def each_language(make: Callable[[], str]) -> dict[str, str]:
-    """The text that `make` gives when each language is active: for sentences that are built eagerly."""
-    texts: dict[str, str] = {}
-    for code, _name in settings.LANGUAGES:
-        with translation.override(code):
-            texts[code] = make()
     return texts
 
 

@@ -125,10 +125,10 @@ def p04(scale: float) -> Result:
 
 
 def p05(scale: float) -> Result:
-    """10,000 invoices to deals with lines, at twenty times the vendors' pace: (n/500 + n)/F alone bounds it."""
-    n, factor = int(10_000 * scale), 20.0
+    """10,000 invoices to deals with lines, at ten times the vendors' pace: (n/500 + n)/F alone bounds it."""
+    n, factor = int(10_000 * scale), 10.0
     options = ("--customers", "300", "--articles", "200", "--invoices", str(n), "--accounts", "0")
-    with Sandbox(*options, "--time-factor", str(factor)) as sandbox:
+    with Sandbox(*options, "--limit-factor", str(factor)) as sandbox:
         flows = build(sandbox)
         _run(flows[CUSTOMERS])
         run, wall, cpu, calls = _timed(sandbox, flows[INVOICES])

@@ -115,6 +115,7 @@ class World:
         limits: bool = True,
         latency: float = 0.0,
         time_factor: float = 1.0,
+        limit_factor: float = 1.0,
         search_lag: float = 0.0,
     ) -> None:
         self.seed = seed
@@ -126,6 +127,7 @@ class World:
             "limits": limits,
             "latency": latency,
             "time_factor": time_factor,
+            "limit_factor": limit_factor,
             "search_lag": search_lag,
         }
         self.reset()
@@ -137,6 +139,7 @@ class World:
             self.sizes = replace(sizes or self.sizes)
             self.limits: bool = self._start_settings["limits"]
             self.latency: float = self._start_settings["latency"]
+            self.limit_factor: float = self._start_settings["limit_factor"]
             self.search_lag: float = self._start_settings["search_lag"]
             self.options: dict[str, Any] = {}
             self.clock = Clock(self._start_settings["time_factor"])
@@ -148,6 +151,11 @@ class World:
     def time_factor(self) -> float:
         """Sandbox seconds per real second."""
         return self.clock.factor
+
+    def limit_time(self) -> float:
+        """The seconds by which rate windows are counted: sandbox time, ``limit_factor`` times as fast. Tokens and
+        records keep their own pace, so a hurried demonstration does not see its tokens expire early."""
+        return self.clock.time() * self.limit_factor
 
     def declare(self, **defaults: Any) -> None:
         """Called by an emulator's constructor: the options it reads from ``World.options``."""
@@ -163,6 +171,8 @@ class World:
                 self.latency = float(value) / 1000
             elif name == "time_factor":
                 self.clock.set_factor(float(value))
+            elif name == "limit_factor":
+                self.limit_factor = float(value)
             elif name == "search_lag":
                 self.search_lag = float(value)
             elif name in self.options:
@@ -177,6 +187,7 @@ class World:
             "limits": self.limits,
             "latency_ms": self.latency * 1000,
             "time_factor": self.time_factor,
+            "limit_factor": self.limit_factor,
             "search_lag": self.search_lag,
             **self.options,
         }

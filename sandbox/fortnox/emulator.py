@@ -150,7 +150,7 @@ class FortnoxEmulator:
     def _count(self, grant: Grant) -> None:
         if not self.world.limits:
             return
-        now = self.world.clock.time()
+        now = self.world.limit_time()
         window = self._windows[grant.client_id, grant.tenant]
         while window and window[0] <= now - WINDOW:
             window.popleft()

@@ -53,7 +53,7 @@ class HubSpot:
         clock = world.clock.time
         self.portals = {p.id: Portal(p, self._lag, clock) for p in seed.profiles()}
         self.oauth = OAuth(App(), self.portals, clock, world.seed)
-        self._limits = Limits(clock)
+        self._limits = Limits(world.limit_time)
         self._dice = random.Random(f"hubspot-ids-{world.seed}")
         seed.fill(self.portals, world.seed, world.sizes, int(clock() * 1000))
         self._seeding = False

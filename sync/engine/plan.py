@@ -14,8 +14,6 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from django.conf import settings
-from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from integrations.connector import Record, Value
@@ -28,7 +26,7 @@ from sync.engine.extract import Extracted
 from sync.engine.match import Lookup, Match, match
 from sync.models import Change, EntityLink, Flow
 from sync.states import Action, State
-from sync.texts import each_language, in_every_language, say
+from sync.texts import in_every_language, say
 from sync.values import dump, dump_all, show
 
 Dependencies = Callable[[FlowContext, Flow, list[str]], None]
@@ -143,7 +141,7 @@ class _Draft:
     def skip(self) -> Change:
         """Nothing to do, on purpose: the reason is kept with the record."""
         if self.mapped.skip:
-            return self._skipped(each_language(lambda: _map(self.ctx, self.record).skip))
+            return self._skipped(in_every_language(self.mapped.skip))
         return self._skipped(in_every_language(_("The flow's filter leaves this record out.")))
 
     def _skipped(self, reason: dict[str, str], code: str = "") -> Change:
@@ -213,7 +211,7 @@ class _Draft:
         change.target_title = (target.title if target else "")[:300]
         change.target_url = (target.url if target else "")[:300]
         change.diff = [_row(diff) for diff in merged.diffs]
-        change.reason = self._reason(merged, target)
+        change.reason = self._reason(merged)
         change.payload = {
             "fields": dump_all(merged.changes),
             "unique": list(self.mapped.unique) if self.mapped.unique else None,
@@ -225,14 +223,16 @@ class _Draft:
         self._weigh()
         return change
 
-    def _reason(self, merged: Merged, target: Record | None) -> dict[str, str]:
+    def _reason(self, merged: Merged) -> dict[str, str]:
         if self.change.action == Action.LINK:
             why = in_every_language(say(_("Found by: {rule}."), rule=_rule_name(self.change.match_rule)))
         else:
             why = _plain(self.change.action)
         if not merged.kept:
             return why
-        kept = each_language(lambda: " ".join(_kept(self._merge(target))))
+        kept = in_every_language(
+            *(say("{field}: {reason}.", field=diff.field, reason=diff.reason) for diff in merged.kept if diff.reason)
+        )
         return {code: f"{text} {kept[code]}" for code, text in why.items()}
 
     def _weigh(self) -> None:
@@ -255,7 +255,7 @@ class _Draft:
         worst = next((p for p in self.problems if p.error_class != ErrorClass.DEPENDENCY), first)
         change = self.change
         change.action, change.state = Action.BLOCKED, State.REVIEW
-        change.problems = self._problem_rows()
+        change.problems = [problem_row(problem) for problem in self.problems]
         change.reason = {
             code: " ".join(row["message"][code] for row in change.problems) for code in change.problems[0]["message"]
         }
@@ -269,19 +269,6 @@ class _Draft:
         if not waits and worst.code == "option_unknown":
             change.waits_for = option_key(self.ctx.flow.target_object, worst.field, worst.value)[:200]
         return change
-
-    def _problem_rows(self) -> list[dict[str, Any]]:
-        """Every failed check, its texts per language: the mapping is run once more per language, only when needed."""
-        own = [problem for problem in self.problems if problem not in self.mapped.problems]
-        mapped: dict[str, list[Problem]] = {}
-        for code, _name in settings.LANGUAGES:
-            with translation.override(code):
-                mapped[code] = _map(self.ctx, self.record).problems
-        rows = [problem_row(problem) for problem in [*self.mapped.problems, *own]]
-        for code, problems in mapped.items():
-            for row, problem in zip(rows, problems, strict=False):
-                row["message"][code], row["remedy"][code] = str(problem.message), str(problem.remedy)
-        return rows
 
     def _conflict(self, code: str, message: object, candidates: Sequence[Record] = ()) -> Change:
         change = self.change
@@ -323,10 +310,6 @@ class _Draft:
 def _plain(action: str) -> dict[str, str]:
     """The reasons that most changes have, rendered once per process."""
     return in_every_language(_("No counterpart was found.") if action == Action.CREATE else _("The source changed."))
-
-
-def _kept(merged: Merged) -> list[str]:
-    return [f"{diff.field}: {diff.reason}." for diff in merged.kept if diff.reason]
 
 
 def _rule_name(rule: str) -> object:

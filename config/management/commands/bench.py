@@ -48,7 +48,7 @@ class Command(BaseCommand):
 
     def _measure(self, name: str, scale: float) -> dict[str, Any]:
         """One case in a child process with a fresh SQLite database and the sandbox allowed."""
-        factor = 20.0 if name == "P-05" else 1.0
+        factor = 10.0 if name == "P-05" else 1.0
         with tempfile.TemporaryDirectory() as folder:
             env = os.environ | {
                 "DATABASE_URL": os.environ.get("BENCH_DATABASE_URL", f"sqlite:///{folder}/bench.sqlite3"),

@@ -17,8 +17,8 @@ from django.db import connection
 from config.demo import story
 from config.demo.processes import Processes, free_port
 
-TIME_FACTOR = 10
-"""Sandbox seconds per second for rate limits: 500 invoice details take ten seconds instead of a hundred."""
+LIMIT_FACTOR = 10
+"""How much faster the sandbox's rate limits recover: 500 invoice details take ten seconds instead of a hundred."""
 
 
 class Command(BaseCommand):
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         base = f"http://localhost:{port}"
         with Processes(Path(settings.VAR_DIR) / "demo") as processes:
             sizes = [f"--{name}={options[name]}" for name in ("customers", "articles", "invoices")]
-            factor = f"--time-factor={TIME_FACTOR}"
+            factor = f"--limit-factor={LIMIT_FACTOR}"
             processes.manage("sandbox", "sandbox", f"--port={sandbox_port}", factor, *sizes)
             processes.wait_for(f"http://localhost:{sandbox_port}/control/accounts")
             self._environment(processes, sandbox_port, base)
@@ -81,9 +81,9 @@ class Command(BaseCommand):
                 f"{system.upper()}_CLIENT_SECRET": account["client_secret"],
             }
         values |= {
-            "FORTNOX_RATE_SECONDS": str(5 / TIME_FACTOR),
-            "HUBSPOT_RATE_SECONDS": str(10 / TIME_FACTOR),
-            "HUBSPOT_SEARCH_RATE_SECONDS": str(1 / TIME_FACTOR),
+            "FORTNOX_RATE_SECONDS": str(5 / LIMIT_FACTOR),
+            "HUBSPOT_RATE_SECONDS": str(10 / LIMIT_FACTOR),
+            "HUBSPOT_SEARCH_RATE_SECONDS": str(1 / LIMIT_FACTOR),
         }
         processes.env |= values
         path = Path(settings.VAR_DIR) / "demo.env"
