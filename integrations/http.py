@@ -12,24 +12,16 @@ from __future__ import annotations
 import contextlib
 import json as jsonlib
 import logging
-import os
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
-
-import requests
-import urllib3
-from django.conf import settings
 
 from integrations import budget
 from integrations.errors import (
@@ -41,15 +33,25 @@ from integrations.errors import (
     Transient,
 )
 from integrations.fortnox.errors import classify as classify_fortnox
-from integrations.hosts import GuardedAdapter, check_path
+from integrations.hosts import check_path
 from integrations.hubspot.errors import classify as classify_hubspot
 from integrations.models import ConnectedAccount
 from integrations.redaction import redact
+from integrations.transport import (
+    Call,
+    Raw,
+    guard,
+    parsed,
+    remote_time,
+    session_for,
+    told_to_wait,
+    transmit,
+)
+
+__all__ = ["Api", "Call", "Exchange", "Reply", "counting", "guard"]
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY = 20 * 1024 * 1024
-CONNECT_SECONDS = 5.0
 OVERLAP = 8
 """Calls of one account that may be under way at once: more than any vendor's limit can use at usual latencies."""
 REPEATS_OF_429 = 4
@@ -63,29 +65,6 @@ _CLASSIFY: dict[str, Classify] = {"fortnox": classify_fortnox, "hubspot": classi
 _NOT_EXECUTED = frozenset({401, 403, 423, 429, 477})
 
 _counter: ContextVar[Counter[tuple[str, str]] | None] = ContextVar("calls", default=None)
-_sessions: dict[tuple[int, str, str, bool], requests.Session] = {}
-_sessions_lock = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One intended call. `write`: must not be repeated, so an unclear end is `OutcomeUnknown`.
-
-    `kind` names the call in counts; `cost` is how many slots of the budget `bucket` it takes; `empty_ok`: a 200
-    without a body is an answer.
-    """
-
-    method: str
-    path: str
-    params: Mapping[str, Any] | None = None
-    json: Any = None
-    form: Mapping[str, str] | None = None
-    headers: Mapping[str, str] | None = None
-    write: bool = False
-    bucket: str = "default"
-    cost: int = 1
-    kind: str = ""
-    empty_ok: bool = False
 
 
 @dataclass(slots=True)
@@ -112,19 +91,6 @@ class Exchange:
     at: datetime
 
 
-@dataclass(slots=True)
-class _Raw:
-    """An answer as bytes, or the failure in its place. `connected` is False when nothing can have been executed."""
-
-    status: int = 0
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    failure: str = ""
-    connected: bool = True
-    too_large: bool = False
-    ms: int = 0
-
-
 @contextlib.contextmanager
 def counting() -> Iterator[Counter[tuple[str, str]]]:
     """Count the calls made inside, by (system, kind). Nested counts do not add up into outer ones."""
@@ -136,113 +102,6 @@ def counting() -> Iterator[Counter[tuple[str, str]]]:
         _counter.reset(token)
 
 
-def guard(session: requests.Session, *, system: str = "", connect_retries: int = 0) -> requests.Session:
-    """Make any session safe: allow-listed hosts only, no redirects, no proxies or netrc, bounded time."""
-    session.trust_env = False
-    session.max_redirects = 0
-    for prefix in ("https://", "http://"):
-        session.mount(prefix, GuardedAdapter(system=system, connect_retries=connect_retries))
-    # `allow_redirects` defaults to True in every verb of requests; asking the hook is the only way to say never.
-    session.get_redirect_target = lambda response: None  # type: ignore[method-assign,assignment]
-    return session
-
-
-def _session(system: str, origin: str, repeatable: bool) -> requests.Session:
-    """The process's session for a host; connect failures of repeatable calls are tried twice more."""
-    key = (os.getpid(), system, origin, repeatable)
-    with _sessions_lock:
-        if key not in _sessions:
-            _sessions[key] = guard(requests.Session(), system=system, connect_retries=2 if repeatable else 0)
-        return _sessions[key]
-
-
-def _read_body(response: requests.Response, deadline: float) -> bytes:
-    """The decoded body. Raises `TooLarge` above the cap and `TimeoutError` when it drips past the deadline."""
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := response.raw.read1(1 << 18, decode_content=True):
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise TooLarge(f"The answer is larger than {MAX_BODY} bytes", code="body_too_large")
-        if time.monotonic() > deadline:
-            raise TimeoutError("the answer did not end in time")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _never_connected(error: requests.RequestException) -> bool:
-    """Whether the failure came before the first byte was sent (name, TCP or TLS; see `hosts._Guarded`)."""
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    reason = getattr(error.args[0], "reason", error.args[0]) if error.args else None
-    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
-
-
-def _in_words(error: requests.RequestException) -> str:
-    """What went wrong on the network, without the library's object names."""
-    if isinstance(error, requests.Timeout):
-        return "The connection could not be made in time" if _never_connected(error) else "No answer in time"
-    text = str(getattr(error.args[0], "reason", error) if error.args else error)
-    return "The connection failed: " + text.rpartition("): ")[2][:200]
-
-
-def _transmit(session: requests.Session, base: str, call: Call, token: str) -> _Raw:
-    """Send once and read the whole answer. Touches no database, so it may run on any thread."""
-    started = time.monotonic()
-    raw = _Raw()
-    headers = {"Accept": "application/json", **(call.headers or {}), "Authorization": f"Bearer {token}"}
-    try:
-        with session.request(
-            call.method,
-            base + call.path,
-            params=call.params,
-            json=call.json,
-            data=call.form,
-            headers=headers,
-            timeout=(CONNECT_SECONDS, settings.HTTP_TIMEOUT_SECONDS),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            raw.status, raw.headers = response.status_code, response.headers
-            raw.body = _read_body(response, started + settings.HTTP_TIMEOUT_SECONDS)
-    except requests.RequestException as error:
-        raw.failure, raw.connected = _in_words(error), not _never_connected(error)
-    except TooLarge as error:
-        raw.failure, raw.too_large = error.message, True
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raw.failure = f"{type(error).__name__}: {error}"
-    raw.ms = int((time.monotonic() - started) * 1000)
-    return raw
-
-
-def _remote_time(headers: Mapping[str, str]) -> datetime:
-    try:
-        return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
-    except (KeyError, ValueError, TypeError):
-        return datetime.now(UTC)
-
-
-def _told_to_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds of the `Retry-After` header, in either of its two forms; None when there is none."""
-    text = headers.get("Retry-After", "")
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
-
-
-def _parsed(body: bytes) -> tuple[Any, bool]:
-    """(data, readable): JSON whatever the content type says, because vendors label errors as text or HTML."""
-    try:
-        return jsonlib.loads(body, parse_float=Decimal, parse_int=int), True
-    except (ValueError, RecursionError):
-        return None, False
-
-
 class Api:
     """One account, spoken to over HTTP. `lane` is "bulk" or "interactive" (a person waits)."""
 
@@ -251,6 +110,7 @@ class Api:
         self.system = account.system
         self.lane = lane
         self.exchanges: deque[Exchange] = deque(maxlen=20)
+        self._paused_at = 0.0
         self._base = account.api_url.rstrip("/")
         parts = urlsplit(self._base)
         self._origin = f"{parts.scheme}://{parts.netloc}"
@@ -295,7 +155,7 @@ class Api:
         if len(first) < 2:
             yield from (self._given(lambda call=call: self.do(call)) for call in first)  # type: ignore[misc]
             return
-        waiting: deque[tuple[Call, str, Future[_Raw]]] = deque()
+        waiting: deque[tuple[Call, str, Future[Raw]]] = deque()
         pool = ThreadPoolExecutor(overlap, thread_name_prefix="api")
         try:
             pending = deque(first)
@@ -350,12 +210,12 @@ class Api:
             counter[(self.system, call.kind or f"{call.method} {call.path}")] += 1
         return token
 
-    def _send(self, call: Call, token: str) -> _Raw:
-        raw = _transmit(_session(self.system, self._origin, not call.write), self._base, call, token)
+    def _send(self, call: Call, token: str) -> Raw:
+        raw = transmit(session_for(self.system, self._origin, not call.write), self._base, call, token)
         self._record(call, raw)
         return raw
 
-    def _conclude(self, call: Call, token: str, raw: _Raw) -> Reply:
+    def _conclude(self, call: Call, token: str, raw: Raw) -> Reply:
         """Turn what came back into a reply or an error; repeats what certainly was not executed (401 once, 429)."""
         from integrations import tokens
 
@@ -374,28 +234,31 @@ class Api:
             token = self._ready(call)
             raw = self._send(call, token)
 
-    def _pause_for(self, call: Call, raw: _Raw, repeats: int) -> None:
+    def _pause_for(self, call: Call, raw: Raw, repeats: int) -> None:
         """Pause the budget for everybody; raises `RateLimited` when the wait is too long for this caller."""
-        data, _ = _parsed(raw.body)
-        error = _CLASSIFY[self.system](429, raw.headers, data, "", _told_to_wait(raw.headers))
+        if raw.at < self._paused_at:
+            return  # one of several that were under way together: the pause for the first counts for all
+        data, _ = parsed(raw.body)
+        error = _CLASSIFY[self.system](429, raw.headers, data, "", told_to_wait(raw.headers))
         wait = error.retry_after or 5.0
         budget.pause(budget.key_of(self.account, call.bucket), wait)
+        self._paused_at = time.monotonic()
         if repeats >= REPEATS_OF_429 or wait > LONGEST_WAIT[self.lane]:
             raise error
         if budget.limit_of(self.system, call.bucket).unlimited:
             time.sleep(wait)  # without a budget nobody else makes us wait
         logger.info("%s asked to wait %.1f s (%s)", self.system, wait, call.path)
 
-    def _judge(self, call: Call, raw: _Raw) -> Reply:
+    def _judge(self, call: Call, raw: Raw) -> Reply:
         if raw.failure:
             raise self._unclear(call, raw, raw.failure, executed=raw.connected)
-        data, readable = _parsed(raw.body)
+        data, readable = parsed(raw.body)
         text = "" if readable and raw.status < 300 else redact(raw.body[:EXCERPT].decode("utf-8", "replace"))
         if 200 <= raw.status < 300:
             if readable or (not raw.body and (raw.status in {202, 204, 205} or call.empty_ok)):
-                return Reply(raw.status, data, raw.headers, _remote_time(raw.headers), text)
+                return Reply(raw.status, data, raw.headers, remote_time(raw.headers), text)
             raise self._unclear(call, raw, f"{raw.status} with an answer that cannot be read: {text[:200]}")
-        error = _CLASSIFY[self.system](raw.status, raw.headers, data, text, _told_to_wait(raw.headers))
+        error = _CLASSIFY[self.system](raw.status, raw.headers, data, text, told_to_wait(raw.headers))
         refused = raw.status in _NOT_EXECUTED or (readable and raw.status < 500 and raw.status != 408)
         # A vendor's own "internal error" may come as a 400, and is then as unclear as a 500.
         fault = isinstance(error, Transient) and raw.status not in _NOT_EXECUTED
@@ -406,7 +269,7 @@ class Api:
         raise self._logged(call, error)
 
     def _unclear(
-        self, call: Call, raw: _Raw, text: str, *, executed: bool = True, error: SyncError | None = None
+        self, call: Call, raw: Raw, text: str, *, executed: bool = True, error: SyncError | None = None
     ) -> SyncError:
         """The error of a call whose end is not clear: `OutcomeUnknown` for a write that may have happened."""
         text = redact(text)
@@ -426,7 +289,7 @@ class Api:
         )
         return error
 
-    def _observe(self, call: Call, raw: _Raw) -> None:
+    def _observe(self, call: Call, raw: Raw) -> None:
         """Lower the budget to what HubSpot's headers announce (they describe the burst limit, never search)."""
         if self.system != "hubspot" or call.bucket != "default" or "X-HubSpot-RateLimit-Max" not in raw.headers:
             return
@@ -435,7 +298,7 @@ class Api:
             seconds = int(raw.headers.get("X-HubSpot-RateLimit-Interval-Milliseconds", "10000")) / 1000
             budget.observe(budget.key_of(self.account), replace(budget.limit_of(self.system)), count, seconds)
 
-    def _record(self, call: Call, raw: _Raw) -> None:
+    def _record(self, call: Call, raw: Raw) -> None:
         # What a successful bulk read sent is neither interesting nor cheap to redact.
         worth = call.write or raw.failure or raw.status >= 300
         sent = jsonlib.dumps(call.json, default=str)[:EXCERPT] if worth and call.json is not None else ""

@@ -13,7 +13,7 @@ import pytest
 import requests
 import responses
 
-from integrations import budget, http
+from integrations import budget, http, transport
 from integrations.errors import (
     AuthenticationFailed,
     Conflict,
@@ -189,7 +189,7 @@ def test_a_second_unauthorized_answer_is_final(web: responses.RequestsMock, monk
 
 
 def test_a_body_beyond_the_cap_is_not_read(web: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_BODY", 1000)
+    monkeypatch.setattr(transport, "MAX_BODY", 1000)
     web.get(CUSTOMERS, body="x" * 2000)
     with pytest.raises(TooLarge):
         Api(account()).call("GET", "/3/customers")
