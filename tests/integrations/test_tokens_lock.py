@@ -107,3 +107,14 @@ def test_different_names_do_not_disturb_each_other() -> None:
     with process_lock(f"a:{uuid.uuid4()}") as one, process_lock(f"b:{uuid.uuid4()}") as two:
         assert one
         assert two
+
+
+def test_the_lock_outlives_djangos_own_connection() -> None:
+    name = f"test:{uuid.uuid4()}"
+    with process_lock(name) as mine:
+        assert mine
+        connection.close()  # what close_old_connections does between tasks
+        assert still_held(name)
+        second = holder(name)
+        assert said(second) == "refused"
+        second.wait(10)
