@@ -8,9 +8,12 @@ Any secret may be given as a file: `SECRET_KEY_FILE=/run/secrets/key`.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import os
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +36,19 @@ if not PRODUCTION and (VAR_DIR / "demo.env").exists() and "pytest" not in sys.mo
     env.read_env(VAR_DIR / "demo.env")  # written by `make demo`: the sandbox's addresses and credentials
 
 
-def _secret(name: str, make: Any) -> str:
+def _secret(name: str, make: Callable[[], str]) -> str:
     """The secret `name` from the environment; in development made once and kept in `var/` (mode 0600)."""
     if PRODUCTION or env.str(name, default=""):
-        return env.str(name)
+        return str(env.str(name))
     path = VAR_DIR / f"{name.lower()}.txt"
-    path.parent.mkdir(exist_ok=True)
-    with contextlib.suppress(FileExistsError), path.open("x") as handle:
-        path.chmod(0o600)
-        handle.write(make())
+    if not path.exists():
+        VAR_DIR.mkdir(exist_ok=True)
+        draft = VAR_DIR / f"{name.lower()}.{os.getpid()}"
+        draft.touch(mode=0o600)
+        draft.write_text(make())
+        with contextlib.suppress(FileExistsError):  # another process was first: its secret counts
+            os.link(draft, path)
+        draft.unlink()
     return path.read_text()
 
 
@@ -171,7 +178,7 @@ FIELD_ENCRYPTION_KEYS: list[str] = [
     key
     for key in _secret(
         "FIELD_ENCRYPTION_KEYS",
-        lambda: "k1:" + __import__("base64").urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        lambda: "k1:" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     ).split(",")
     if key
 ]
@@ -298,6 +305,8 @@ LOGGING: dict[str, Any] = {
     "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["redact"], "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
+        # The development server logs whole addresses, OAuth codes and states included, through a handler of its own.
+        "django.server": {"handlers": ["console"], "propagate": False},
         # It writes access and refresh tokens at DEBUG.
         "requests_oauthlib": {"level": "INFO"},
         "oauthlib": {"level": "INFO"},

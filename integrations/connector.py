@@ -186,6 +186,8 @@ class Connector(Protocol):
     """Objects whose `upsert` may be repeated freely because a unique key of ours guards it."""
     markers: Mapping[str, str]
     """Per object that cannot be deduplicated: the searchable remote field that carries `Write.marker`."""
+    cancelled: Mapping[str, str]
+    """Per object that can be cancelled at the remote: the boolean field that says so."""
 
     def describe(self, object_name: str) -> ObjectSchema:
         """The schema of an object; cached by the caller."""
@@ -195,9 +197,7 @@ class Connector(Protocol):
     ) -> Iterator[Page]:
         """Pages of records changed at or after `since` (None: all), or of a named subset. Overlap is applied here."""
 
-    def load(
-        self, object_name: str, ids: Sequence[str], fields: Fields
-    ) -> Iterator[Record | tuple[str, SyncError]]:
+    def load(self, object_name: str, ids: Sequence[str], fields: Fields) -> Iterator[Record | tuple[str, SyncError]]:
         """Full records by id, in any order, with the parts and lines asked for; (id, error) for those that fail."""
 
     def find(

@@ -132,29 +132,21 @@ class ConnectedAccount(models.Model):
         blank=True,
         help_text=_("Fortnox tenant id or HubSpot portal id; pinned at the first connect and never changed."),
     )
-    name = models.CharField(
-        _("name"), max_length=200, blank=True, help_text=_("As the remote account calls itself.")
-    )
+    name = models.CharField(_("name"), max_length=200, blank=True, help_text=_("As the remote account calls itself."))
     environment = models.CharField(_("environment"), max_length=20, default="production", editable=False)
     api_url = models.CharField(_("API address"), max_length=200, editable=False)
     oauth_url = models.CharField(_("sign-in address"), max_length=200, editable=False)
     ui_url = models.CharField(_("address of its pages"), max_length=200, blank=True, editable=False)
-    status = models.CharField(
-        _("status"), max_length=20, choices=Status.choices, default=Status.NEW, editable=False
-    )
+    status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.NEW, editable=False)
     status_reason = models.CharField(_("reason"), max_length=500, blank=True, editable=False)
     status_at = models.DateTimeField(_("status since"), default=timezone.now, editable=False)
     paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, editable=False)
 
-    grant = models.CharField(
-        _("grant"), max_length=30, choices=Grant.choices, default=Grant.CODE, editable=False
-    )
+    grant = models.CharField(_("grant"), max_length=30, choices=Grant.choices, default=Grant.CODE, editable=False)
     access_token = EncryptedTextField(_("access token"), blank=True, editable=False)
     refresh_token = EncryptedTextField(_("refresh token"), blank=True, editable=False)
     access_expires_at = models.DateTimeField(_("access token expires"), null=True, blank=True, editable=False)
-    refresh_expires_at = models.DateTimeField(
-        _("refresh token expires"), null=True, blank=True, editable=False
-    )
+    refresh_expires_at = models.DateTimeField(_("refresh token expires"), null=True, blank=True, editable=False)
     refreshed_at = models.DateTimeField(_("last refresh"), null=True, blank=True, editable=False)
     refresh_due_at = models.DateTimeField(_("next refresh"), null=True, blank=True, editable=False)
     token_generation = models.PositiveIntegerField(_("token generation"), default=0, editable=False)
@@ -195,9 +187,7 @@ class ConnectedAccount(models.Model):
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["refresh_due_at"], condition=Q(status="connected"), name="account_refresh_due"
-            ),
+            models.Index(fields=["refresh_due_at"], condition=Q(status="connected"), name="account_refresh_due"),
         ]
 
     def __str__(self) -> str:
@@ -316,9 +306,7 @@ class Integration(models.Model):
     brake_records = models.PositiveIntegerField(
         _("brake: records"),
         default=50,
-        help_text=_(
-            "A run that would change more records than this, and more than the share below, stops and asks."
-        ),
+        help_text=_("A run that would change more records than this, and more than the share below, stops and asks."),
     )
     brake_percent = models.PositiveSmallIntegerField(_("brake: percent"), default=5)
     setup = models.JSONField(
@@ -338,12 +326,8 @@ class Integration(models.Model):
         ordering = ["organization__name", "name"]
         constraints = [
             models.UniqueConstraint(fields=["crm_account", "ledger_account"], name="integration_pair_once"),
-            models.CheckConstraint(
-                condition=~Q(crm_account=F("ledger_account")), name="integration_two_sides"
-            ),
-            models.CheckConstraint(
-                condition=Q(mode__in=["off", "observe", "live"]), name="integration_mode_known"
-            ),
+            models.CheckConstraint(condition=~Q(crm_account=F("ledger_account")), name="integration_two_sides"),
+            models.CheckConstraint(condition=Q(mode__in=["off", "observe", "live"]), name="integration_mode_known"),
             models.CheckConstraint(condition=Q(brake_percent__lte=100), name="integration_brake_percent"),
         ]
 
@@ -374,11 +358,7 @@ class InboundEvent(models.Model):
         verbose_name_plural = _("inbound events")
         ordering = ["-pk"]
         constraints = [models.UniqueConstraint(fields=["account", "dedupe_key"], name="event_once")]
-        indexes = [
-            models.Index(
-                fields=["account", "object"], condition=Q(processed_at=None), name="event_unprocessed"
-            )
-        ]
+        indexes = [models.Index(fields=["account", "object"], condition=Q(processed_at=None), name="event_unprocessed")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.object} {self.record_id}"

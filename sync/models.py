@@ -20,18 +20,12 @@ from django.utils.translation import gettext_lazy as _
 from integrations.errors import ErrorClass
 from integrations.models import Integration
 from mappings.models import MappingSet
+from mappings.models.mapping_set import Side
 from sync.states import OPEN, Action, State
 from sync.texts import in_this_language
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-
-class Side(models.TextChoices):
-    """The two sides of an integration."""
-
-    CRM = "crm", _("CRM")
-    LEDGER = "ledger", _("Ledger")
 
 
 class ScopedQuerySet(models.QuerySet):  # type: ignore[type-arg]

@@ -94,6 +94,7 @@ class TinyConnector:
         self.remote = remote
         self.idempotent = frozenset(remote.unique)
         self.markers = {name: "reference" for name in remote.objects if name not in remote.unique}
+        self.cancelled = {"bill": "cancelled"}
         self.options: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def describe(self, object_name: str) -> ObjectSchema:

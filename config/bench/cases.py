@@ -24,7 +24,7 @@ def _run(flow: Flow, **order: Any) -> SyncRun:
     done = work(flow, Order(trigger=SyncRun.Kind.COMMAND, **order))
     while done.run is not None and not done.finished:
         done = work(flow)
-    run = SyncRun.objects.filter(flow=flow).latest("pk")
+    run: SyncRun = SyncRun.objects.filter(flow=flow).latest("pk")
     if run.state != SyncRun.State.DONE:
         raise RuntimeError(
             f"run is {run.state}: {run.error_class} {run.error_code} {run.error_message} {run.hold_reason}"

@@ -66,10 +66,11 @@ def first_syncs(integration: Integration, person: User, processes: Processes, sa
 
 
 def _wait_for_plan(flow: Flow, processes: Processes) -> SyncRun:
-    return _poll(
+    run: SyncRun = _poll(
         lambda: SyncRun.objects.filter(flow=flow, planned_at__isnull=False).order_by("pk").first(),
         flow, processes, "its first plan",
     )  # fmt: skip
+    return run
 
 
 def _wait_until_idle(flow: Flow, processes: Processes) -> None:

@@ -29,6 +29,7 @@ class FortnoxConnector:
     idempotent: frozenset[str] = frozenset()
     # A customer's ExternalReference cannot be searched; `find` reads the customers of the last two days for it.
     markers: Mapping[str, str] = {name: it.marker for name, it in schema.RESOURCES.items() if it.marker}
+    cancelled: Mapping[str, str] = {"invoice": "Cancelled"}
 
     def __init__(self, api: Api) -> None:
         self.api = api

@@ -30,6 +30,7 @@ class HubSpotConnector:
     system = "hubspot"
     idempotent = frozenset({"company", "product", "deal", "line_item"})
     markers: Mapping[str, str] = {}
+    cancelled: Mapping[str, str] = {}
 
     def __init__(self, api: Api) -> None:
         self.api = api

@@ -74,7 +74,7 @@ class CappedChangeList(ChangeList):
         paginator: Any = self.paginator
         if getattr(paginator, "capped", False) and self.page_num == paginator.num_pages:
             last = self.result_list[-1].pk
-            self.older_url = self.get_query_string({f"{self.lookup_opts.pk.name}__lt": last}, remove=["p"])  # type: ignore[union-attr]
+            self.older_url = self.get_query_string({f"{self.lookup_opts.pk.name}__lt": last}, remove=["p"])
 
 
 class ScopedAdmin(_ModelAdmin):
@@ -87,6 +87,8 @@ class ScopedAdmin(_ModelAdmin):
     view_on_site = False
     show_facets = admin.ShowFacets.NEVER
     deferred: Sequence[str] = ()
+    related: Sequence[str] = ()
+    """What lists and pages read along with each row."""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """One that never counts to the end."""
@@ -94,8 +96,8 @@ class ScopedAdmin(_ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Only rows of the person's organizations."""
-        rows: QuerySet[Any] = self.model._default_manager.for_user(request.user)  # type: ignore[attr-defined]
-        return rows.order_by(*self.get_ordering(request) or self.opts.ordering).defer(*self.deferred)
+        rows: QuerySet[Any] = self.model._default_manager.for_user(request.user)
+        return rows.select_related(*self.related).defer(*self.deferred)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Nothing of this room is deleted by hand."""
@@ -129,7 +131,7 @@ class ScopedAdmin(_ModelAdmin):
 
     def row(self, request: HttpRequest, pk: str | int) -> Any:
         """One row of the person's, with what a page needs; 404 otherwise."""
-        found = self.own(request, [str(pk)]).select_related(*self.list_select_related or ()).first()  # type: ignore[misc]
+        found = self.own(request, [str(pk)]).first()
         if found is None:
             raise Http404
         return found

@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _
 
 from integrations.errors import ErrorClass
 from integrations.models import ConnectedAccount
+from mappings.models.mapping_set import Side
 from sync.admin import show
-from sync.models import Change, EntityLink, Side, SyncLogEntry
+from sync.models import Change, EntityLink, SyncLogEntry
 from sync.states import State
 from sync.texts import in_this_language
 

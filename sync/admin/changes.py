@@ -57,7 +57,7 @@ class ChangeAdmin(ReadOnlyAdmin):
     list_filter = (StateFilter, ActionFilter, FlowFilter, IntegrationFilter, ErrorFilter, RunFilter)
     search_fields = ("source_title", "source_id__exact", "target_id__exact", "error_code__exact")
     search_help_text = gettext_lazy("Name, source or target id, error code, correlation id")
-    list_select_related = ("flow", "integration")
+    related = ("flow", "integration")
     deferred = ("payload", "agreed", "candidates", "verifications", "diff", "problems")
     sortable_by = ()
     actions = ("retry", "dismiss", "approve")

@@ -72,7 +72,7 @@ class FlowAdmin(ScopedAdmin):
     list_filter = (IntegrationFilter, OnFilter, ApprovalFilter)
     search_fields = ("name", "slug", "integration__name", "integration__organization__name")
     search_help_text = gettext_lazy("Flow, integration or organization")
-    list_select_related = (
+    related = (
         "integration__organization", "integration__crm_account", "integration__ledger_account",
     )  # fmt: skip
     deferred = light_accounts("integration")

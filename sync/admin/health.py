@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
 from integrations.models import ConnectedAccount, Integration
@@ -181,25 +182,27 @@ def states_by_run(runs: Iterable[SyncRun]) -> dict[int, dict[str, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The sign of life of the workers."""
+    """The sign of life of the workers: the queues that are silent, and since when."""
 
-    last: datetime | None
-    silent: bool
+    silent: tuple[str, ...]
+    since: datetime | None
 
     @property
     def sentence(self) -> str:
-        """What is wrong and what to do; "" while they live."""
+        """What is wrong and what to do; "" while all live."""
         if not self.silent:
             return ""
-        if self.last is None:
+        if self.since is None:
             return _("No worker has started yet. Nothing runs until `manage.py worker` is running.")
-        span = show.duration(timezone.now() - self.last)
-        return _("The workers have been silent for %(span)s. Nothing runs until `manage.py worker` is running.") % {
-            "span": span
-        }
+        span = show.duration(timezone.now() - self.since)
+        text = _("The workers (%(queues)s) have been silent for %(span)s. See that `manage.py worker` is running.")
+        return text % {"queues": ", ".join(self.silent), "span": span}
 
 
 def workers() -> Workers:
     """Read the heartbeats: one query."""
-    last = WorkerHeartbeat.objects.order_by("-at").values_list("at", flat=True).first()
-    return Workers(last, silent=last is None or timezone.now() - last > SILENT_AFTER)
+    beats = dict(WorkerHeartbeat.objects.order_by("queue").values_list("queue", "at"))
+    if not beats:
+        return Workers((gettext("all"),), None)
+    silent = {name: at for name, at in beats.items() if timezone.now() - at > SILENT_AFTER}
+    return Workers(tuple(silent), min(silent.values(), default=None))

@@ -42,7 +42,7 @@ class LinkAdmin(ReadOnlyAdmin):
     list_filter = (IntegrationFilter, LinkStateFilter)
     search_fields = ("title", "crm_id__exact", "ledger_id__exact")
     search_help_text = gettext_lazy("Name, CRM id, ledger id")
-    list_select_related = ("integration__organization",)
+    related = ("integration__organization",)
     sortable_by = ()
     actions = None
     fieldsets = (

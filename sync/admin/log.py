@@ -28,7 +28,7 @@ class LogAdmin(ReadOnlyAdmin):
     list_filter = (IntegrationFilter, RunFilter, ChangeFilter)
     search_fields = ("event__exact", "change__source_id__exact", "change__source_title")
     search_help_text = gettext_lazy("Event, source id, name of the record, correlation id")
-    list_select_related = ("change", "run__flow", "user", "integration")
+    related = ("change", "run__flow", "user", "integration")
     deferred = ("change__payload", "change__agreed", "change__diff", "change__candidates", "change__problems")
     sortable_by = ()
     actions = None
@@ -37,7 +37,7 @@ class LogAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Lists do without the exchanges."""
-        rows = super().get_queryset(request).select_related(*self.list_select_related)
+        rows = super().get_queryset(request)
         on_list = request.resolver_match and request.resolver_match.url_name == "sync_synclogentry_changelist"
         return rows.defer("exchange", *self.deferred) if on_list else rows
 

@@ -37,7 +37,7 @@ class CountedPaginator(Paginator):  # type: ignore[type-arg]
         super().__init__(rows, PAGE)
 
     @property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         """As told."""
         return self._known
 

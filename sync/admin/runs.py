@@ -47,7 +47,7 @@ class RunAdmin(ReadOnlyAdmin):
     list_filter = (StateFilter, TriggerFilter, FlowFilter, IntegrationFilter)
     search_fields = ("flow__name", "integration__name", "error_code")
     search_help_text = gettext_lazy("Flow, integration, error code")
-    list_select_related = ("flow", "integration__organization", "user", "approved_by", "mapping_set")
+    related = ("flow", "integration__organization", "user", "approved_by", "mapping_set")
     sortable_by = ()
     actions = None
 

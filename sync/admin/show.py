@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -95,15 +95,17 @@ def _said(local: datetime) -> str:
 
 
 def duration(span: timedelta) -> str:
-    """A span in its largest useful unit."""
-    seconds = int(span.total_seconds())
+    """A span in its largest useful unit, on one line."""
+    seconds = max(int(span.total_seconds()), 0)
     if seconds < 60:
-        return _("%(n)d s") % {"n": max(seconds, 0)}
-    if seconds < 3600:
-        return _("%(n)d min") % {"n": seconds // 60}
-    if seconds < 172800:
-        return _("%(n)d h %(m)d min") % {"n": seconds // 3600, "m": seconds % 3600 // 60}
-    return ngettext("%(n)d day", "%(n)d days", seconds // 86400) % {"n": seconds // 86400}
+        text = _("%(n)d s") % {"n": seconds}
+    elif seconds < 3600:
+        text = _("%(n)d min") % {"n": seconds // 60}
+    elif seconds < 172800:
+        text = _("%(n)d h %(m)d min") % {"n": seconds // 3600, "m": seconds % 3600 // 60}
+    else:
+        text = ngettext("%(n)d day", "%(n)d days", seconds // 86400) % {"n": seconds // 86400}
+    return text.replace(" ", "\u00a0")
 
 
 def took(run: SyncRun) -> str:
@@ -131,7 +133,7 @@ def whose(integration: Integration) -> SafeString:
     organization = str(integration.organization)
     if organization in integration.name:
         return format_html("{}", integration.name)
-    return format_html('{} <span class="lb-quiet">{}</span>', integration.name, organization)
+    return format_html('{}<br><span class="lb-quiet lb-nowrap">{}</span>', integration.name, organization)
 
 
 def link(url: str, text: object) -> SafeString:
@@ -182,13 +184,9 @@ def _text(typed: Any) -> str:
         return gettext("Yes") if typed else gettext("No")
     if isinstance(typed, list):
         return ", ".join(_text(item) for item in typed)
-    if isinstance(typed, date):
-        return f"{timezone.localtime(typed):%Y-%m-%d %H:%M}" if _aware(typed) else show(typed)
+    if isinstance(typed, datetime) and timezone.is_aware(typed):
+        return show(timezone.localtime(typed))
     return show(typed)
-
-
-def _aware(moment: date) -> bool:
-    return isinstance(moment, datetime) and timezone.is_aware(moment)
 
 
 def difference(row: Mapping[str, Any], labels: Mapping[str, str], *, new: bool) -> SafeString:

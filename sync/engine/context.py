@@ -18,8 +18,9 @@ from integrations.models import ConnectedAccount, Integration
 from mappings.expressions import Compiled, compile_expression
 from mappings.mapper import CompiledMapping
 from mappings.models import MappingSet, compile_mapping
+from mappings.models.mapping_set import Side
 from mappings.schemas import dump_schema, load_schema
-from sync.models import Flow, Side
+from sync.models import Flow
 
 SCHEMA_MAX_AGE = timedelta(hours=1)
 

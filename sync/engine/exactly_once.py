@@ -134,7 +134,8 @@ def _record_verification(change: Change, hits: int) -> None:
 
 
 def _conclude(ctx: FlowContext, change: Change, hits: list[Record]) -> Counter[str]:
-    if len(hits) == 1 and not hits[0].fields.get("cancelled"):
+    cancelled = ctx.target.cancelled.get(ctx.flow.target_object, "")
+    if len(hits) == 1 and not hits[0].fields.get(cancelled):
         outcome = Outcome(key=str(change.pk), id=hits[0].id, created=True, returned=hits[0].fields, url=hits[0].url)
         return confirm(ctx, [(change, outcome)])
     if hits:

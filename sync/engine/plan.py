@@ -53,10 +53,8 @@ def plan(ctx: FlowContext, extracted: Extracted, lookup: Lookup, dependencies: D
     current = _current(ctx, extracted, takers, matches)
     for record in extracted.records:
         draft = _Draft(ctx, record, mapped[record.id], extracted)
-        if record.id not in taken:
-            change = draft.skip()
-        else:
-            change = draft.decide(matches.get(record.id), current, related)
+        wanted = record.id in taken
+        change = draft.decide(matches.get(record.id), current, related) if wanted else draft.skip()
         if change is None:
             link = extracted.links[record.id]
             planned.looked.append(links.looked(ctx.flow, link, extracted.fingerprints[record.id], record.version))

@@ -17,10 +17,11 @@ from sync.models import Change, Flow, SyncRun
 def find_flow(flow_id: int) -> Flow:
     """The flow, or a `CommandError` that lists the flows there are."""
     try:
-        return Flow.objects.select_related("integration").get(pk=flow_id)
+        flow: Flow = Flow.objects.select_related("integration").get(pk=flow_id)
     except Flow.DoesNotExist as error:
         there = "\n".join(f"  {flow.pk}  {flow.integration} · {flow}" for flow in Flow.objects.all()) or "  none"
         raise CommandError(f"There is no flow {flow_id}. Flows:\n{there}") from error
+    return flow
 
 
 class Progress:

@@ -111,6 +111,17 @@ def test_two_documents_with_one_reference_are_an_alarm(billing: tuple[TinyWorld,
     assert (change.state, change.error_code) == ("review", "reference_not_single")
 
 
+def test_a_found_document_that_was_cancelled_is_for_a_person(billing: tuple[TinyWorld, Flow]) -> None:
+    world, flow = billing
+    world.crm.faults.append(lost_answer())
+    world.sync(flow)
+    world.crm.objects["bill"]["1"].fields["cancelled"] = True
+    world.later()
+    world.sync(flow)
+    assert Change.objects.get().error_code == "reference_not_single"
+    assert len(bills(world)) == 1
+
+
 def test_a_refused_create_is_not_repeated(billing: tuple[TinyWorld, Flow]) -> None:
     world, flow = billing
     world.crm_connector.create = failing_create  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -35,7 +35,7 @@ class Cluster:
 
     name: str
     process: subprocess.Popen[bytes] | None = None
-    started: Any = field(default_factory=timezone.now)
+    started: datetime = field(default_factory=timezone.now)
     restarts: int = 0
 
     def start(self) -> None:
@@ -61,7 +61,8 @@ class Cluster:
     def silent_for(self) -> timedelta:
         """Time since its last sign of life, or since its start."""
         row = WorkerHeartbeat.objects.filter(queue=self.name).first()
-        return timezone.now() - max(row.at if row else self.started, self.started)
+        last: datetime = max(row.at, self.started) if row else self.started
+        return timezone.now() - last
 
 
 class Command(BaseCommand):
