@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from integrations.models import ConnectedAccount, Integration, Membership, Organization
 from mappings.models import MappingSet
-from sync.models import Change, EntityLink, Flow, FlowPass, Side, SyncLogEntry, SyncRun
+from mappings.models.mapping_set import Side
+from sync.models import Change, EntityLink, Flow, FlowPass, SyncLogEntry, SyncRun
 from sync.states import Action, State
 
 _numbers = itertools.count(1)

@@ -99,10 +99,6 @@ class ScopedAdmin(_ModelAdmin):
         rows: QuerySet[Any] = self.model._default_manager.for_user(request.user)
         return rows.select_related(*self.related).defer(*self.deferred)
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Nothing of this room is deleted by hand."""
-        raise PermissionDenied
-
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Rows are made by the engine and by set-up."""
         return False

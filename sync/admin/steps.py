@@ -24,7 +24,9 @@ PLAN, RUN = "plan", "run"
 def request_run(flows: Iterable[Flow], kind: str, user: Any) -> int:
     """Ask the workers to plan or run these flows, those that can run now; returns how many."""
     with transaction.atomic():
-        ids = list(Flow.objects.startable().filter(pk__in=[flow.pk for flow in flows]).values_list("pk", flat=True))
+        ids = list(
+            Flow.objects.startable().filter(pk__in=[flow.pk for flow in flows]).order_by().values_list("pk", flat=True)
+        )
         able = list(Flow.objects.filter(pk__in=ids))
         Flow.objects.filter(pk__in=ids).update(run_requested=kind)
         _note(able, f"{kind} requested", user)
@@ -37,7 +39,7 @@ def switch(flows: Iterable[Flow], *, on: bool, user: Any) -> int:
     """Switch flows on or off; returns how many were the other way before."""
     with transaction.atomic():
         ids = [flow.pk for flow in flows]
-        changed = list(Flow.objects.select_for_update().filter(pk__in=ids).exclude(enabled=on))
+        changed = list(Flow.objects.select_for_update().filter(pk__in=ids).exclude(enabled=on).order_by("pk"))
         for flow in changed:
             (switch_on if on else switch_off)(flow)
         _note(changed, "switched on" if on else "switched off", user)
