@@ -33,6 +33,11 @@ else:
 
 OnFilter = choice_filter("enabled", gettext_lazy("on"), [("True", gettext_lazy("On")), ("False", gettext_lazy("Off"))])
 ApprovalFilter = choice_filter("approval", gettext_lazy("approval"), Flow.Approval.choices)
+APPROVAL_SHORT = {
+    Flow.Approval.FIRST_RUN: gettext_lazy("First run by hand"),
+    Flow.Approval.AUTOMATIC: gettext_lazy("Automatic"),
+    Flow.Approval.ALWAYS: gettext_lazy("Always by hand"),
+}
 LAST_RUNS = 8
 
 
@@ -256,8 +261,8 @@ class FlowAdmin(ScopedAdmin):
 
     @admin.display(description=gettext_lazy("approval"))
     def approval_mode(self, flow: Flow) -> str:
-        """The policy."""
-        return flow.get_approval_display()
+        """The policy, in few words."""
+        return str(APPROVAL_SHORT[Flow.Approval(flow.approval)])
 
     @admin.display(description=gettext_lazy("last success"))
     def last_success(self, flow: Any) -> SafeString:

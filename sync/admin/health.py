@@ -193,9 +193,9 @@ class Workers:
         if not self.silent:
             return ""
         if self.since is None:
-            return _("No worker has started yet. Nothing runs until `manage.py worker` is running.")
+            return _("No worker has started yet. Nothing runs until “manage.py worker” is running.")
         span = show.duration(timezone.now() - self.since)
-        text = _("The workers (%(queues)s) have been silent for %(span)s. See that `manage.py worker` is running.")
+        text = _("The workers (%(queues)s) have been silent for %(span)s. See that “manage.py worker” is running.")
         return text % {"queues": ", ".join(self.silent), "span": span}
 
 
