@@ -213,6 +213,7 @@ def _reject_shared(ctx: FlowContext, found: dict[str, Match]) -> None:
             if claim and holders.setdefault(claim, record_id) != record_id:
                 match.candidates = [match.target] if match.target else match.candidates
                 match.target, match.taken_by = None, holders[claim]
+                match.rule = claim if claim == match.claim else match.rule
                 break
 
 

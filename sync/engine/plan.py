@@ -161,7 +161,7 @@ class _Draft:
             )
         if match is not None:
             self.change.match_rule, self.change.claim = match.rule[:200], match.claim[:120]
-            if match.candidates and target is None:
+            if target is None and (match.candidates or match.taken_by):
                 return self._ambiguous(match)
         merged = self._merge(target)
         if self.problems:
