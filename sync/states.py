@@ -14,6 +14,8 @@ from django.db.models import TextChoices
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from sync.bulk import insert_rows
+
 if TYPE_CHECKING:
     from sync.models import ChangeQuerySet
 
@@ -95,7 +97,7 @@ def move(
     ids = [row[0] for row in rows]
     Change.objects.filter(pk__in=ids).update(state=to, **_stamped(to, updates))
     if log:
-        SyncLogEntry.objects.bulk_create(
+        insert_rows(
             SyncLogEntry(
                 integration_id=integration_id,
                 run_id=run_id,

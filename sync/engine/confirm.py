@@ -16,7 +16,7 @@ from django.utils import timezone
 from integrations.connector import Outcome, Value
 from integrations.errors import Conflict, SyncError
 from mappings.merge import same
-from sync.bulk import update_rows
+from sync.bulk import insert_rows, update_rows
 from sync.engine import links
 from sync.engine.context import FlowContext
 from sync.engine.outcomes import Verdict, verdict
@@ -61,7 +61,7 @@ def _apply(ctx: FlowContext, outcomes: Sequence[tuple[Change, Outcome]]) -> Coun
         for change, outcome in outcomes:
             link = existing.get(change.source_id)
             (known if link else fresh).append(_link(ctx, change, outcome, link))
-        EntityLink.objects.bulk_create(fresh, batch_size=500)
+        insert_rows(fresh)
         update_rows(known, _LINK_COLUMNS)
         _store_targets(outcomes)
         rows = Change.objects.filter(pk__in=[change.pk for change, _o in outcomes])

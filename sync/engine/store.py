@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from django.db.models.functions import Now
 
+from sync.bulk import insert_rows
 from sync.engine import links
 from sync.engine.context import FlowContext
 from sync.engine.plan import Planned
@@ -52,7 +53,9 @@ def store(ctx: FlowContext, run: SyncRun, planned: Planned, initial: InitialStat
             change.state = initial(change)
         elif change.state == State.SKIPPED:
             change.finished_at = run.heartbeat_at
-    Change.objects.bulk_create(fresh, batch_size=500)
+    review = [change for change in fresh if change.state == State.REVIEW]
+    insert_rows(change for change in fresh if change.state != State.REVIEW)
+    Change.objects.bulk_create(review, batch_size=500)  # these need their keys, for the log
     SyncLogEntry.objects.bulk_create(
         (
             SyncLogEntry(
@@ -62,8 +65,7 @@ def store(ctx: FlowContext, run: SyncRun, planned: Planned, initial: InitialStat
                 event=f"→{change.state}",
                 message=change.reason.get("en", "")[:1000],
             )
-            for change in fresh
-            if change.state == State.REVIEW
+            for change in review
         ),
         batch_size=500,
     )
