@@ -70,9 +70,21 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def setup_of(flow: Flow) -> Setup:
-    """What must exist at the flow's target, as the connector takes it."""
-    return Setup(fields=flow.setup.get("fields", {}), pipelines=flow.setup.get("pipelines", {}))
+def setup_of(flow: Flow, known: Mapping[str, str]) -> Setup:
+    """What must exist at the flow's target, as the connector takes it; `known` are the ids that earlier set-ups gave.
+
+    A pipeline is recognised by its id, so people may rename it; one that was removed is created again, because a
+    set-up only runs when somebody asked for it."""
+    pipelines = {}
+    for symbol, wanted in flow.setup.get("pipelines", {}).items():
+        stages = [stage | {"id": known.get(stage["name"], "")} for stage in wanted.get("stages", ())]
+        pipelines[symbol] = wanted | {"id": known.get(symbol, ""), "recreate": True, "stages": stages}
+    return Setup(fields=flow.setup.get("fields", {}), pipelines=pipelines)
+
+
+def set_up_again(flow: Flow) -> None:
+    """Let the flow's next run look whether its fields and pipelines are there, and create what is missing."""
+    Flow.objects.filter(pk=flow.pk).update(prepared_at=None)
 
 
 def switch_on(flow: Flow) -> None:

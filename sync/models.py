@@ -246,7 +246,7 @@ class SyncRun(models.Model):
     unchanged = models.PositiveIntegerField(_("unchanged"), default=0)
     counts = models.JSONField(_("planned"), default=dict, blank=True)
     api_calls = models.JSONField(_("API calls"), default=dict, blank=True)
-    hold_reason = models.CharField(_("held because"), max_length=500, blank=True)
+    hold_reason = models.JSONField(_("held because"), default=dict, blank=True, help_text=_("Per language."))
     error_class = models.CharField(_("error class"), max_length=30, blank=True, choices=ErrorClass.choices)
     error_code = models.CharField(_("error code"), max_length=100, blank=True)
     error_message = models.TextField(_("error"), blank=True)
@@ -283,6 +283,11 @@ class SyncRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.flow} #{self.pk}"
+
+    @property
+    def hold_text(self) -> str:
+        """Why it waits, in the reader's language."""
+        return in_this_language(self.hold_reason)
 
     @property
     def duration(self) -> timedelta:

@@ -96,10 +96,8 @@ def serve(flow: Flow, keep_going: Callable[[], bool]) -> bool:
         ConnectedAccount.objects.filter(pk=flow.integration.ledger_account_id).update(last_served_at=timezone.now())
         order = _take_order(flow)
         done = work(flow, order, keep_going=keep_going)
-        if done.busy and order is not None:
-            _give_back(flow, order)
-        if done.run is not None and order is not None and done.run.trigger != order.trigger:
-            _give_back(flow, order)  # an interrupted run went first
+        if order is not None and not done.started:
+            _give_back(flow, order)  # another process has the flow, or an interrupted run went first
         return not done.busy and done.run is not None and done.run.state != SyncRun.State.PLANNING
     except Exception:
         logger.exception("serving flow %s failed", flow.pk)
@@ -111,7 +109,7 @@ def _take_order(flow: Flow) -> Order | None:
     now = timezone.now()
     with transaction.atomic():
         fresh = Flow.objects.select_for_update().get(pk=flow.pk)
-        if SyncRun.objects.filter(flow=fresh, state__in=SyncRun.ACTIVE).exists():
+        if SyncRun.objects.filter(flow=fresh, state=SyncRun.State.PLANNING).exists():
             return None
         if fresh.run_requested:
             kind, fresh.run_requested = fresh.run_requested, ""

@@ -27,7 +27,7 @@ def _run(flow: Flow, **order: Any) -> SyncRun:
     run: SyncRun = SyncRun.objects.filter(flow=flow).latest("pk")
     if run.state != SyncRun.State.DONE:
         raise RuntimeError(
-            f"run is {run.state}: {run.error_class} {run.error_code} {run.error_message} {run.hold_reason}"
+            f"run is {run.state}: {run.error_class} {run.error_code} {run.error_message} {run.hold_text}"
         )
     return run
 

@@ -131,11 +131,13 @@ def _pipeline(client: HubSpot, symbol: str, wanted: Definition) -> dict[str, str
         )
     stages = wanted.get("stages")
     stages = list(stages) if isinstance(stages, Sequence) else []
+    made = found is None
     if found is None:
         found = _create_pipeline(client, name, wanted, stages)
     ids = {symbol: str(found["id"])}
     for order, stage in enumerate(stages):
-        there = _find(found.get("stages") or [], str(stage.get("id") or ""), str(stage["label"]))
+        known = "" if made else str(stage.get("id") or "")
+        there = _find(found.get("stages") or [], known, str(stage["label"]))
         if there is None:
             there = client.create_stage(name, str(found["id"]), _stage_body(stage, order))
         ids[str(stage["name"])] = str(there["id"])

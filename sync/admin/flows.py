@@ -314,6 +314,6 @@ def _run_row(run: SyncRun) -> dict[str, Any]:
         "took": show.took(run),
         "seen": show.number(run.seen),
         "planned": show.planned_counts(run.counts) or _("nothing to change"),
-        "problem": run.error_message or run.hold_reason,
+        "problem": run.error_message or run.hold_text,
         "changes_url": show.rows_url(Change, run=run.pk),
     }

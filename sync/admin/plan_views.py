@@ -22,6 +22,7 @@ from django.utils.translation import ngettext
 from integrations.models import Integration
 from sync.admin import show, steps
 from sync.admin.base import Question, ScopedAdmin, ask, confirmed
+from sync.engine import approve
 from sync.models import Change, SyncRun
 from sync.states import Action, State
 
@@ -228,7 +229,7 @@ def cancel_plan(page: ScopedAdmin, request: HttpRequest, run: SyncRun) -> HttpRe
         )
         return ask(request, page.admin_site, question)
     try:
-        steps.cancel_plan(run, request.user)
+        approve.cancel_plan(run, request.user)
     except ValueError as error:
         page.message_user(request, str(error), messages.ERROR)
         return back

@@ -193,5 +193,5 @@ class RunAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("held or failed because"))
     def problem(self, run: SyncRun) -> str:
         """Why it stopped, shortened."""
-        text = run.error_message or run.hold_reason
+        text = run.error_message or run.hold_text
         return text if len(text) <= 90 else f"{text[:89]}…"

@@ -10,13 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from sync import queue
 from sync.engine.approve import approve, approve_changes
 from sync.flows import switch_off, switch_on
-from sync.models import Change, Flow, SyncLogEntry, SyncRun
-from sync.states import State, move
+from sync.models import Flow, SyncLogEntry, SyncRun
 
 PLAN, RUN = "plan", "run"
 
@@ -60,29 +58,6 @@ def approve_selected(changes: Any, user: Any) -> int:
     if approved:
         queue.kick(queue.BULK)
     return approved
-
-
-def cancel_plan(run: SyncRun, user: Any) -> int:
-    """Give up what `run` holds; returns how many changes. Nothing is lost: the flow reads everything again next time,
-    because its cursor has already passed these records. Raises `ValueError` while the flow is at work.
-    """
-    with transaction.atomic():
-        flow = Flow.objects.select_for_update().get(pk=run.flow_id)
-        run = SyncRun.objects.select_for_update().get(pk=run.pk)
-        if run.state != SyncRun.State.HELD:
-            return 0
-        if SyncRun.objects.filter(flow=flow, state=SyncRun.State.PLANNING).exists():
-            raise ValueError("A newer plan is being made. Wait until it is ready.")
-        message = f"plan cancelled by {user}"
-        cancelled = move(Change.objects.filter(run=run, state=State.HELD), State.SUPERSEDED, message=message, user=user)
-        flow.cursor = ""
-        flow.save(update_fields=["cursor"])
-        run.state, run.finished_at = SyncRun.State.CANCELLED, timezone.now()
-        run.save(update_fields=["state", "finished_at"])
-        SyncLogEntry.objects.create(
-            integration_id=run.integration_id, run=run, user=user, event="cancelled", message=message
-        )
-    return len(cancelled)
 
 
 def _note(flows: Iterable[Flow], event: str, user: Any) -> None:

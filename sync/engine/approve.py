@@ -11,13 +11,15 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
 from sync.engine import links
 from sync.engine.context import FlowContext
 from sync.engine.store import InitialState
-from sync.models import Change, Flow, SyncLogEntry, SyncRun
+from sync.models import Change, ChangeQuerySet, Flow, SyncLogEntry, SyncRun
 from sync.states import State, move
+from sync.texts import in_every_language, say
 
 
 def policy(ctx: FlowContext, run: SyncRun, *, force_hold: bool = False, approved: bool = False) -> InitialState:
@@ -56,9 +58,10 @@ def conclude(ctx: FlowContext, run: SyncRun) -> None:
     wanting = planned.count()
     limit = max(ctx.integration.brake_records, links.count(ctx.flow) * ctx.integration.brake_percent // 100)
     if wanting > limit:
-        run.hold_reason = f"{wanting} changes are more than the limit of {limit} for one run"
-        move(planned, State.HELD, message=run.hold_reason, log=False)
-        _note(run, "brake", run.hold_reason)
+        text = _("{count} changes are more than the limit of {limit} for one run.")
+        run.hold_reason = in_every_language(say(text, count=wanting, limit=limit))
+        move(planned, State.HELD, message=run.hold_reason["en"], log=False)
+        _note(run, "brake", run.hold_reason["en"])
     elif wanting:
         move(planned, State.QUEUED, message="approved by the flow's policy", log=False)
 
@@ -82,8 +85,12 @@ def approve(run: SyncRun, user: Any) -> None:
         _note(run, "approved", f"approved by {user or 'command'}", user)
 
 
-def approve_changes(changes: Any, user: Any) -> int:
-    """Queue the held ones among `changes` on behalf of `user`; returns how many. Their runs are marked delivering."""
+def approve_changes(changes: ChangeQuerySet, user: Any) -> int:
+    """Queue the held ones among `changes` on behalf of `user`; returns how many.
+
+    A run whose last held change is approved this way is delivering, and counts as approved.
+    """
+    now = timezone.now()
     with transaction.atomic():
         moved = move(
             changes.filter(state=State.HELD, integration__mode=Integration.Mode.LIVE),
@@ -91,10 +98,38 @@ def approve_changes(changes: Any, user: Any) -> int:
             message=f"approved by {user}",
             user=user,
             approved_by=user,
-            approved_at=timezone.now(),
-            due_at=timezone.now(),
+            approved_at=now,
+            due_at=now,
         )
+        emptied = SyncRun.objects.filter(state=SyncRun.State.HELD, changes__pk__in=moved).exclude(
+            pk__in=Change.objects.filter(state=State.HELD, run__state=SyncRun.State.HELD).values("run_id")
+        )
+        for run in emptied.distinct():
+            Flow.objects.filter(pk=run.flow_id, first_run_approved_at=None).update(first_run_approved_at=now)
+            run.state, run.approved_by, run.approved_at, run.due_at = SyncRun.State.DELIVERING, user, now, now
+            run.save(update_fields=["state", "approved_by", "approved_at", "due_at"])
     return len(moved)
+
+
+def cancel_plan(run: SyncRun, user: Any) -> int:
+    """Give up what `run` holds; returns how many changes. Nothing is lost: the flow reads everything again next time,
+    because its cursor has already passed these records. Raises `ValueError` while the flow is at work.
+    """
+    with transaction.atomic():
+        flow = Flow.objects.select_for_update().get(pk=run.flow_id)
+        run = SyncRun.objects.select_for_update().get(pk=run.pk)
+        if run.state != SyncRun.State.HELD:
+            return 0
+        if SyncRun.objects.filter(flow=flow, state=SyncRun.State.PLANNING).exists():
+            raise ValueError("A newer plan is being made. Wait until it is ready.")
+        message = f"plan cancelled by {user}"
+        cancelled = move(Change.objects.filter(run=run, state=State.HELD), State.SUPERSEDED, message=message, user=user)
+        flow.cursor = ""
+        flow.save(update_fields=["cursor"])
+        run.state, run.finished_at = SyncRun.State.CANCELLED, timezone.now()
+        run.save(update_fields=["state", "finished_at"])
+        _note(run, "cancelled", message, user)
+    return len(cancelled)
 
 
 def release_held(run: SyncRun) -> int:

@@ -14,7 +14,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Min, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from integrations.connector import Page, Record
 from integrations.errors import AuthenticationFailed, ErrorClass, IncompleteRead, RateLimited, SyncError
@@ -30,9 +32,14 @@ from sync.engine.plan import Dependencies, plan
 from sync.engine.store import InitialState, release_waiting, store
 from sync.models import Change, Flow, FlowPass, SyncLogEntry, SyncRun
 from sync.states import State, move
+from sync.texts import in_every_language, say
 
 KeepGoing = Callable[[], bool]
 _STOPPED = (SyncRun.State.PLANNING, SyncRun.State.FAILED)
+_WAITING = (State.PLANNED, State.QUEUED, State.RETRYING)
+_BUSY = (*_WAITING, State.SENDING, State.UNKNOWN)
+LOOK_AGAIN = timedelta(seconds=1)
+PAUSE = timedelta(minutes=1)
 Progress = Callable[[SyncRun], None]
 
 
@@ -49,6 +56,7 @@ class Work:
     delivered: Counter[str] = field(default_factory=Counter)
     finished: bool = True
     busy: bool = False
+    started: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +83,10 @@ def work(
         ctx = build(flow)
         done = Work()
         with counting() as calls:
-            run = _unfinished(flow) or (_start(ctx, order) if order else None)
-            done.run = run
+            run = _unfinished(flow, SyncRun.State.PLANNING)
+            if run is None and order is not None:
+                run, done.started = _start(ctx, order), True
+            done.run = run = run or _unfinished(flow, SyncRun.State.DELIVERING)
             before = Counter(run.api_calls) if run is not None else Counter()
             if run is not None:
                 _advance(ctx, run, done, keep_going, progress)
@@ -84,17 +94,19 @@ def work(
                 _retry(ctx, keep_going)
                 done.delivered += deliver(ctx, keep_going=keep_going)
                 _verify(ctx)
+            _finish(ctx, run, done)
             if run is not None:
-                _finish(ctx, run, done)
                 total = before + Counter({f"{system} {kind}": count for (system, kind), count in calls.items()})
                 SyncRun.objects.filter(pk=run.pk).update(api_calls=dict(total))
         return done
 
 
-def _unfinished(flow: Flow) -> SyncRun | None:
-    """The run that planning or delivering left off; planning first."""
-    active = SyncRun.objects.filter(flow=flow, state__in=SyncRun.ACTIVE, due_at__lte=timezone.now())
-    return active.order_by("-state", "pk").first()
+def _unfinished(flow: Flow, state: str) -> SyncRun | None:
+    """The oldest run of the flow that was left off in this state and is due."""
+    run: SyncRun | None = (
+        SyncRun.objects.filter(flow=flow, state=state, due_at__lte=timezone.now()).order_by("pk").first()
+    )
+    return run
 
 
 def _start(ctx: FlowContext, order: Order) -> SyncRun:
@@ -118,7 +130,7 @@ def prepare(ctx: FlowContext) -> None:
 
     if ctx.flow.prepared_at is not None:
         return
-    ids = ctx.target.prepare(setup_of(ctx.flow))
+    ids = ctx.target.prepare(setup_of(ctx.flow, ctx.integration.setup))
     with transaction.atomic():
         integration = type(ctx.integration).objects.select_for_update().get(pk=ctx.integration.pk)
         integration.setup = integration.setup | ids
@@ -203,7 +215,7 @@ def _planned(ctx: FlowContext, run: SyncRun) -> None:
     run.state = SyncRun.State.HELD if held else SyncRun.State.DELIVERING
     run.planned_at = timezone.now()
     if held and not run.hold_reason:
-        run.hold_reason = _hold_reason(ctx, run)
+        run.hold_reason = in_every_language(_hold_reason(ctx, run))
     run.save(update_fields=["state", "planned_at", "hold_reason"])
 
 
@@ -211,21 +223,22 @@ def _adopt(ctx: FlowContext, run: SyncRun) -> None:
     """One plan waits per flow: what older runs still hold belongs to the newest, which a person approves."""
     moved = Change.objects.filter(flow=ctx.flow, state=State.HELD).exclude(run=run).update(run=run)
     older = SyncRun.objects.filter(flow=ctx.flow, state=SyncRun.State.HELD, pk__lt=run.pk)
-    older.update(state=SyncRun.State.CANCELLED, finished_at=timezone.now(), hold_reason=f"part of run {run.pk} now")
+    text = in_every_language(say(_("Run {number} holds these changes now."), number=run.pk))
+    older.update(state=SyncRun.State.CANCELLED, finished_at=timezone.now(), hold_reason=text)
     if moved and not run.hold_reason:
-        run.hold_reason = "earlier plans wait for approval"
+        run.hold_reason = in_every_language(_hold_reason(ctx, run), _("It includes what earlier plans still held."))
 
 
-def _hold_reason(ctx: FlowContext, run: SyncRun) -> str:
+def _hold_reason(ctx: FlowContext, run: SyncRun) -> object:
     if run.dry_run:
-        return "plan only"
+        return _("A plan was asked for, not a sync.")
     if ctx.integration.mode != "live":
-        return "the integration only observes"
+        return _("The integration only observes.")
     if ctx.flow.first_run_pending:
-        return "the first run of a flow is approved by a person"
+        return _("The first run of a flow is approved by a person.")
     if ctx.flow.approval == Flow.Approval.ALWAYS:
-        return "this flow is always approved by a person"
-    return "an amount over the limit, or a currency seen for the first time"
+        return _("This flow is always approved by a person.")
+    return _("An amount is over the limit, or a currency is seen for the first time.")
 
 
 def _catch_up(ctx: FlowContext, run: SyncRun) -> None:
@@ -234,7 +247,8 @@ def _catch_up(ctx: FlowContext, run: SyncRun) -> None:
         return
     catch = SyncRun.objects.create(
         flow=ctx.flow, integration=ctx.integration, trigger=run.trigger, user=run.approved_by, state=SyncRun.State.DONE,
-        mapping_set=ctx.mapping_set, cursor_from=ctx.flow.cursor, hold_reason=f"moved since run {run.pk} was planned",
+        mapping_set=ctx.mapping_set, cursor_from=ctx.flow.cursor,
+        hold_reason=in_every_language(say(_("They changed after run {number} was planned."), number=run.pk)),
     )  # fmt: skip
     initial = approve.policy(ctx, catch, force_hold=True)
     for page in ctx.source.changed(ctx.flow.source_object, ctx.flow.cursor, ctx.mapping.reads):
@@ -359,7 +373,7 @@ def _failed(run: SyncRun, error: SyncError) -> None:
     run.error_class, run.error_code, run.error_message = error.error_class, error.code, error.message
     waits = {ErrorClass.TRANSIENT, ErrorClass.OUTCOME_UNKNOWN, ErrorClass.TOO_LARGE}
     if isinstance(error, AuthenticationFailed):
-        run.due_at = timezone.now()  # the account is paused; the run goes on when it is connected again
+        run.due_at = timezone.now() + PAUSE  # the account is paused; the run goes on when it is connected again
     elif isinstance(error, RateLimited):
         run.due_at = timezone.now() + timedelta(seconds=error.retry_after or 10)
         run.failures -= 1
@@ -377,25 +391,32 @@ def _failed(run: SyncRun, error: SyncError) -> None:
     )
 
 
-def _finish(ctx: FlowContext, run: SyncRun, done: Work) -> None:
-    """A delivering run is done when none of its changes is queued or on its way."""
-    if run.state != SyncRun.State.DELIVERING:
-        return
-    busy = Change.objects.filter(
-        run=run, state__in=[State.PLANNED, State.QUEUED, State.SENDING, State.UNKNOWN, State.RETRYING]
-    )
-    if busy.exists():
-        done.finished = False
-        run.due_at = timezone.now()
-        run.save(update_fields=["due_at"])
-        return
-    run.state, run.finished_at = SyncRun.State.DONE, timezone.now()
-    run.save(update_fields=["state", "finished_at"])
-    updates: dict[str, Any] = {"last_success_at": run.finished_at}
+def _finish(ctx: FlowContext, run: SyncRun | None, done: Work) -> None:
+    """Close the flow's delivering runs that have nothing queued or on its way; the others look again when it is due."""
+    for delivering in SyncRun.objects.filter(flow=ctx.flow, state=SyncRun.State.DELIVERING):
+        busy = Change.objects.filter(run=delivering, state__in=_BUSY)
+        times = busy.aggregate(
+            due=Min("due_at", filter=Q(state__in=_WAITING)), settled=Min("settle_until", filter=~Q(state__in=_WAITING))
+        )
+        waits = [time for time in times.values() if time is not None]
+        if waits or busy.exists():
+            due = max(min(waits, default=timezone.now()), timezone.now() + LOOK_AGAIN)
+            SyncRun.objects.filter(pk=delivering.pk).update(due_at=due)
+            done.finished = done.finished and (run is None or delivering.pk != run.pk)
+        else:
+            _close(ctx, delivering)
+    if run is not None:
+        run.refresh_from_db(fields=["state", "finished_at", "due_at"])
+
+
+def _close(ctx: FlowContext, run: SyncRun) -> None:
+    now = timezone.now()
+    SyncRun.objects.filter(pk=run.pk).update(state=SyncRun.State.DONE, finished_at=now)
+    updates: dict[str, Any] = {"last_success_at": now}
     if ctx.flow.currency_field:
         applied = Change.objects.filter(run=run, state=State.APPLIED).exclude(currency="")
         seen = set(ctx.flow.seen_currencies) | set(applied.values_list("currency", flat=True).distinct())
-        updates["seen_currencies"] = sorted(seen)
+        updates["seen_currencies"] = ctx.flow.seen_currencies = sorted(seen)
     Flow.objects.filter(pk=ctx.flow.pk).update(**updates)
 
 

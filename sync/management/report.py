@@ -66,7 +66,7 @@ def summary(run: SyncRun | None, delivered: dict[str, int]) -> dict[str, Any]:
         "run": run.pk,
         "flow": run.flow_id,
         "state": run.state,
-        "hold_reason": run.hold_reason,
+        "hold_reason": run.hold_text,
         "seen": run.seen,
         "unchanged": run.unchanged,
         "planned": run.counts,

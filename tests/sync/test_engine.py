@@ -177,7 +177,7 @@ def test_the_brake_holds_a_run_that_would_change_too_much(tiny: World) -> None:
         world.customer(number, city="Everywhere")
     done = world.sync()
     assert done.run is not None and done.run.state == SyncRun.State.HELD
-    assert "more than the limit of 50" in done.run.hold_reason
+    assert "more than the limit of 50" in done.run.hold_text
     assert set(world.companies().values()) == {(f"Customer {n}", "Lund") for n in range(1, 101)}
     world.approve(done.run)
     assert {city for _name, city in world.companies().values()} == {"Everywhere"}
