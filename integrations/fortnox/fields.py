@@ -2,8 +2,9 @@
 
 One line per field: name, kind, flags. Kinds: `text`, `number`, `int`, `bool`, `date`, `ref` (text whose "0" means
 none), `enum:A,B`. Flags: a number is the maximum length, `.2` the decimals Fortnox keeps, `ro` read-only, `req`
-required on create, `list` also in the rows of a list, `list=X` there under the name X. Source: Fortnox's published
-interface description and recorded answers; what a list carries was recorded, not documented.
+required on create, `list` also in the rows of a list, `list=X` there under the name X, `zero` a 0 that lists spell
+null. Source: Fortnox's published interface description and recorded answers; what a list carries was recorded, not
+documented.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ SupplierName text ro
 SupplierNumber text
 Type enum:STOCK,SERVICE
 Unit text list
-VAT number ro list
+VAT number ro list zero
 WebshopArticle bool list
 Weight int
 Width int

@@ -88,7 +88,8 @@ def values_of(
     found: dict[str, Value] = {}
     for name in wanted:
         if column := known.get(name):
-            found[name] = value_of(column, raw.get(column.listed if row else name), record)
+            given = raw.get(column.listed if row else name)
+            found[name] = value_of(column, 0 if row and column.zero and given is None else given, record)
     return found
 
 

@@ -153,6 +153,7 @@ class Column:
     kind: str
     schema: FieldSchema
     listed: str  # its name in list rows; "" when lists lack it
+    zero: bool  # list rows spell 0 as null
 
 
 def _label(name: str) -> str:
@@ -176,7 +177,7 @@ def _column(line: str) -> Column:
         writable="ro" not in flags,
         options=tuple(Option(value, value) for value in values.split(",") if value),
     )
-    return Column(name, kind, schema, listed)
+    return Column(name, kind, schema, listed, "zero" in flags)
 
 
 @lru_cache
