@@ -21,6 +21,7 @@ from mappings.models import MappingSet
 from sync.admin import health, show, steps
 from sync.admin.base import CappedChangeList, ScopedAdmin, light_accounts
 from sync.admin.filters import IntegrationFilter, choice_filter
+from sync.admin.onboarding import choose_flows
 from sync.admin.plan_views import approve_plan
 from sync.models import Change, Flow, FlowPass, SyncLogEntry, SyncRun
 
@@ -101,6 +102,12 @@ class FlowAdmin(ScopedAdmin):
     def get_urls(self) -> list[URLPattern]:
         """The buttons' addresses before Django's own."""
         tools = [
+            path(
+                "choose/<int:integration_id>/",
+                self.admin_site.admin_view(choose_flows),
+                name="sync_flow_choose",
+            ),
+            path("<int:pk>/set-up/", self.tool(self.set_up_one, "sync.change_flow"), name="sync_flow_set_up"),
             path("<int:pk>/plan/", self.tool(self.plan_one, "sync.run_flow"), name="sync_flow_plan"),
             path("<int:pk>/run/", self.tool(self.run_one, "sync.run_flow"), name="sync_flow_run"),
             path("<int:pk>/pause/", self.tool(self.pause_one, "sync.change_flow"), name="sync_flow_pause"),
@@ -184,6 +191,13 @@ class FlowAdmin(ScopedAdmin):
         else:
             reason = health.FlowHealth(flow).why_not
             self.message_user(request, _("Nothing was started. %(why)s") % {"why": reason}, messages.ERROR)
+        return HttpResponseRedirect(show.page_url(flow))
+
+    def set_up_one(self, request: HttpRequest, flow: Flow) -> HttpResponse:
+        """Let the next run create what is missing at the target, and start it."""
+        steps.set_up(flow, request.user)
+        text = _("The next run looks whether all fields and pipelines are there, and creates what is missing.")
+        self.message_user(request, text, messages.SUCCESS)
         return HttpResponseRedirect(show.page_url(flow))
 
     def pause_one(self, request: HttpRequest, flow: Flow) -> HttpResponse:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from mappings.models.mapping_set import Side
 from sync.admin import show
 from sync.admin.base import ReadOnlyAdmin, light_accounts
 from sync.admin.filters import IntegrationFilter, choice_filter
@@ -105,7 +106,10 @@ class LinkAdmin(ReadOnlyAdmin):
     def changes(self, link: EntityLink) -> SafeString:
         """Every change of either record."""
         url = show.rows_url(Change, integration=link.integration_id)
-        places = [(f"{url}&q={number}", name) for number, name in ((link.crm_id, "CRM"), (link.ledger_id, "Fortnox"))]
+        places = [
+            (f"{url}&q={number}", name)
+            for number, name in ((link.crm_id, Side.CRM.label), (link.ledger_id, Side.LEDGER.label))
+        ]
         return format_html(
             '<a href="{}">{}</a> · <a href="{}">{}</a>',
             places[0][0], _("of %(place)s id") % {"place": places[0][1]},

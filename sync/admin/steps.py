@@ -13,7 +13,7 @@ from django.db import transaction
 
 from sync import queue
 from sync.engine.approve import approve, approve_changes
-from sync.flows import switch_off, switch_on
+from sync.flows import set_up_again, switch_off, switch_on
 from sync.models import Flow, SyncLogEntry, SyncRun
 
 PLAN, RUN = "plan", "run"
@@ -44,6 +44,14 @@ def switch(flows: Iterable[Flow], *, on: bool, user: Any) -> int:
         if changed and on:
             queue.kick(queue.BULK)
     return len(changed)
+
+
+def set_up(flow: Flow, user: Any) -> None:
+    """Have the set-up of the flow's target done again, by a plan that starts now."""
+    with transaction.atomic():
+        set_up_again(flow)
+        _note([flow], "set-up requested", user)
+    request_run([flow], PLAN, user)
 
 
 def approve_plan(run: SyncRun, user: Any) -> None:
