@@ -10,6 +10,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+import requests
 from django.conf import settings
 from django.utils import timezone
 
@@ -181,6 +182,14 @@ class World:
             token = self.sandbox.control("POST", "/token", {"system": account.system})
             conceal(account, "access_token", token["access_token"])
             account.save(update_fields=["access_token"])
+
+    def ask(self, system: str, method: str, path: str, body: Any = None) -> Any:
+        """Somebody else uses the vendor's own interface."""
+        token = self.sandbox.control("POST", "/token", {"system": system})
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        answer = requests.request(method, token["base_url"] + path, json=body, headers=headers, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
 
     def faults(self, seed: int = 0, match: dict[str, str] | None = None, durations: Any = None, **profile: Any) -> None:
         """From now on requests go wrong with these probabilities; nothing given ends it."""
