@@ -19,6 +19,7 @@ from tests.end_to_end.world import ARTICLES, CUSTOMERS, INVOICES, World
 
 DEAL, COMPANY, LINE = "0-3", "0-2", "0-8"
 PORTAL_CURRENCIES = frozenset({"SEK", "EUR"})
+ALL_CURRENCIES = PORTAL_CURRENCIES | {"USD", "NOK", "GBP"}
 
 
 class Before:

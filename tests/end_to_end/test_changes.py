@@ -14,7 +14,7 @@ from mappings.models.versions import new_draft, publish
 from sync import tasks
 from sync.models import Change, Flow, SyncRun
 from sync.states import Action, State
-from tests.end_to_end.checks import FLOWS, PORTAL_CURRENCIES, Before, check_all, check_deals
+from tests.end_to_end.checks import ALL_CURRENCIES, FLOWS, Before, check_all, check_deals
 from tests.end_to_end.world import ARTICLES, CUSTOMERS, INVOICES, Raw, World
 
 Build = Callable[..., World]
@@ -166,12 +166,10 @@ def test_a_currency_switched_on_in_hubspot_releases_its_invoices(world: Build) -
         there.sync(slug)
     waiting = {c.source_id for c in there.newest(INVOICES).values() if c.error_code == "option_unknown"}
     assert waiting
-    for code in ("USD", "NOK", "GBP"):
-        body = {"fromCurrencyCode": code, "conversionRate": 10.5}
-        there.ask("hubspot", "POST", "/settings/currencies/2026-09/exchange-rates", body)
+    there.enable_currencies()
     there.pass_time()
     there.sync(INVOICES)
-    check_all(there, before, currencies=PORTAL_CURRENCIES | {"USD", "NOK", "GBP"})
+    check_all(there, before, currencies=ALL_CURRENCIES)
     assert waiting <= set(there.links(INVOICES))
 
 

@@ -191,6 +191,12 @@ class World:
         answer.raise_for_status()
         return answer.json()
 
+    def enable_currencies(self, *codes: str) -> None:
+        """An administrator of the portal switches on currencies; all that the seeded invoices use, unless named."""
+        for code in codes or ("USD", "NOK", "GBP"):
+            body = {"fromCurrencyCode": code, "conversionRate": 10.5}
+            self.ask("hubspot", "POST", "/settings/currencies/2026-09/exchange-rates", body)
+
     def faults(self, seed: int = 0, match: dict[str, str] | None = None, durations: Any = None, **profile: Any) -> None:
         """From now on requests go wrong with these probabilities; nothing given ends it."""
         body = {"profile": profile, "seed": seed, "match": match} | (durations or {})
