@@ -345,6 +345,10 @@ class Change(models.Model):
         help_text=_("The legal identity that the record claims, such as its organisation number."),
     )
     candidates = models.JSONField(_("candidates"), default=list, blank=True)
+    decision = models.CharField(
+        _("decision"), max_length=10, blank=True, choices=[("create", _("Create a new record"))],
+        help_text=_("What a person decided about a conflict; the next plan follows it."),
+    )  # fmt: skip
     source_fingerprint = models.CharField(max_length=64, blank=True)
     source_version = models.CharField(max_length=64, blank=True)
     amount = models.DecimalField(_("amount"), max_digits=14, decimal_places=2, null=True, blank=True)

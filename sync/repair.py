@@ -1,4 +1,4 @@
-"""What a person can do with a change that did not go through: retry it, dismiss it with a reason.
+"""What a person can do with a change that did not go through: retry it, decide a conflict, dismiss it with a reason.
 
 A retry plans the record again from its source as it is now, so a repaired mapping or record counts at once. The
 invariant: nothing that failed disappears without a name and a reason.
@@ -10,10 +10,12 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from sync import queue
-from sync.models import ChangeQuerySet
-from sync.states import State, move
+from sync.engine import links
+from sync.models import Change, ChangeQuerySet
+from sync.states import Action, State, move
 
 
 def retry(changes: ChangeQuerySet, user: Any) -> int:
@@ -34,6 +36,38 @@ def retry(changes: ChangeQuerySet, user: Any) -> int:
         if count:
             queue.kick(queue.BULK)
     return count
+
+
+def link_to(change: Change, target_id: str, user: Any) -> None:
+    """A person decided that `target_id`, one of the candidates, is the counterpart: link the two and plan again.
+
+    Raises `ValueError` when it is not a candidate, or belongs to another record by now.
+    """
+    flow = change.flow
+    if change.state != State.REVIEW or target_id not in {str(row["id"]) for row in change.candidates}:
+        raise ValueError(_("This record is not one of the candidates."))
+    owner = links.by_target(flow, [target_id]).get(target_id)
+    if owner is not None and links.source_id(flow, owner) != change.source_id:
+        raise ValueError(_("It belongs to %(owner)s already.") % {"owner": owner})
+    with transaction.atomic():
+        if owner is None:
+            link = links.new(flow, change.source_id, target_id)
+            link.title, link.linked_by = change.source_title, str(user)[:200]
+            link.save()
+        retry(Change.objects.filter(pk=change.pk), user)
+
+
+def create_new(change: Change, user: Any) -> None:
+    """A person decided that no existing record is meant: plan again without matching. A link to a record that is gone
+    is dissolved. Raises `ValueError` when there is nothing to decide."""
+    if change.state != State.REVIEW or change.action != Action.CONFLICT:
+        raise ValueError(_("There is nothing to decide about this change."))
+    with transaction.atomic():
+        if change.error_code == "target_gone":
+            for link in links.by_source(change.flow, [change.source_id]).values():
+                link.delete()
+        Change.objects.filter(pk=change.pk).update(decision="create")
+        retry(Change.objects.filter(pk=change.pk), user)
 
 
 def dismiss(changes: ChangeQuerySet, user: Any, reason: str) -> int:

@@ -6,6 +6,7 @@ engine, which logs it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -80,6 +81,8 @@ class ChangeAdmin(ReadOnlyAdmin):
         """The buttons' addresses before Django's own."""
         tools = [
             path("<int:pk>/retry/", self.tool(self.retry_one, "sync.retry_change"), name="sync_change_retry"),
+            path("<int:pk>/link/", self.tool(self.link_one, "sync.retry_change"), name="sync_change_link"),
+            path("<int:pk>/create/", self.tool(self.create_one, "sync.retry_change"), name="sync_change_create"),
             path("<int:pk>/dismiss/", self.tool(self.dismiss_one, "sync.dismiss_change"), name="sync_change_dismiss"),
             path("<int:pk>/approve/", self.tool(self.approve_one, "sync.approve_flow"), name="sync_change_approve"),
         ]
@@ -105,9 +108,32 @@ class ChangeAdmin(ReadOnlyAdmin):
                 "retry": self.has_retry_permission(request) and change.state in RETRYABLE,
                 "dismiss": self.has_dismiss_permission(request) and change.state in DISMISSABLE,
                 "approve": self.has_approve_permission(request) and change.state == State.HELD,
+                "decide": self.has_retry_permission(request)
+                and change.state == State.REVIEW and change.action == Action.CONFLICT,
             },
         }  # fmt: skip
         return TemplateResponse(request, "admin/sync/change/detail.html", context)
+
+    def link_one(self, request: HttpRequest, change: Change) -> HttpResponse:
+        """The chosen candidate is the counterpart."""
+        done = _("They belong together now. The record is planned again in a moment.")
+        return self._decide(
+            request, change, lambda: repair.link_to(change, request.POST.get("target", ""), request.user), done
+        )
+
+    def create_one(self, request: HttpRequest, change: Change) -> HttpResponse:
+        """None of them is meant."""
+        done = _("A new record is planned in a moment.")
+        return self._decide(request, change, lambda: repair.create_new(change, request.user), done)
+
+    def _decide(self, request: HttpRequest, change: Change, decide: Callable[[], None], done: str) -> HttpResponse:
+        try:
+            decide()
+        except ValueError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self.message_user(request, done, messages.SUCCESS)
+        return HttpResponseRedirect(show.page_url(change))
 
     # --- actions on the list --------------------------------------------------------------------------------
 

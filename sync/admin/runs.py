@@ -103,6 +103,7 @@ class RunAdmin(ReadOnlyAdmin):
             "took": show.took(run),
             "approved": show.when(run.approved_at),
             "api_calls": sorted(run.api_calls.items()),
+            "api_total": sum(run.api_calls.values()),
             "error": ErrorClass(run.error_class).label if run.error_class else "",
             "may_approve": self.has_approve_permission(request),
         }  # fmt: skip

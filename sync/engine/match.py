@@ -117,7 +117,7 @@ def match(ctx: FlowContext, records: Sequence[Record], lookup: Lookup) -> dict[s
             break
         _apply_rule(ctx, rule, open_records, found, lookup)
     _reject_taken(ctx, found)
-    _reject_shared(ctx, found)
+    _reject_shared(ctx, found, {record.id: record.title for record in records})
     return found
 
 
@@ -192,7 +192,7 @@ def _reject_taken(ctx: FlowContext, found: dict[str, Match]) -> None:
             match.target = None
 
 
-def _reject_shared(ctx: FlowContext, found: dict[str, Match]) -> None:
+def _reject_shared(ctx: FlowContext, found: dict[str, Match], titles: dict[str, str]) -> None:
     """Two source records that want one target, or claim one legal identity: all but the first wait for a person.
 
     The first is the one planned first (open changes of earlier pages included), so the outcome does not depend on
@@ -204,15 +204,17 @@ def _reject_shared(ctx: FlowContext, found: dict[str, Match]) -> None:
     holders: dict[str, str] = {}
     if targets:
         rows = open_changes.filter(target_id__in=targets).exclude(action=Action.CONFLICT)
-        holders |= {f"target:{target}": source for target, source in rows.values_list("target_id", "source_id")}
+        for target, source, title in rows.values_list("target_id", "source_id", "source_title"):
+            holders[f"target:{target}"], titles[source] = source, title
     if claims:
         rows = open_changes.filter(claim__in=claims).exclude(action=Action.CONFLICT).order_by("-pk")
-        holders |= dict(rows.values_list("claim", "source_id"))
+        for claim, source, title in rows.values_list("claim", "source_id", "source_title"):
+            holders[claim], titles[source] = source, title
     for record_id, match in found.items():
         for claim in (f"target:{match.target.id}" if match.target else "", match.claim):
             if claim and holders.setdefault(claim, record_id) != record_id:
                 match.candidates = [match.target] if match.target else match.candidates
-                match.target, match.taken_by = None, holders[claim]
+                match.target, match.taken_by = None, titles.get(holders[claim]) or holders[claim]
                 match.rule = claim if claim == match.claim else match.rule
                 break
 

@@ -8,7 +8,7 @@ either as a change with a reason a consultant understands, or as a link that is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -41,18 +41,29 @@ class Planned:
     looked: list[EntityLink] = field(default_factory=list)
 
 
-def plan(ctx: FlowContext, extracted: Extracted, lookup: Lookup, dependencies: Dependencies | None) -> Planned:
-    """Plan every record of `extracted`. Remote calls: look-ups for new records, one bulk read for linked ones."""
+def plan(
+    ctx: FlowContext,
+    extracted: Extracted,
+    lookup: Lookup,
+    dependencies: Dependencies | None,
+    create: Collection[str] = (),
+) -> Planned:
+    """Plan every record of `extracted`. Remote calls: look-ups for new records, one bulk read for linked ones.
+
+    `create` are source ids for which a person decided that no existing record is meant: they are not matched.
+    """
     planned = Planned()
     planned.changes += [_unreadable(ctx, record_id, error) for record_id, error in extracted.unreadable]
     mapped = {record.id: _map(ctx, record) for record in extracted.records}
     takers = [record for record in extracted.records if _wanted(ctx, record, mapped[record.id], extracted)]
     related = _resolve_links(ctx, [mapped[record.id] for record in takers], dependencies)
     taken = {record.id for record in takers}
-    matches = match(ctx, [record for record in takers if record.id not in extracted.links], lookup)
+    unlinked = [record for record in takers if record.id not in extracted.links]
+    matches = match(ctx, [record for record in unlinked if record.id not in create], lookup)
     current = _current(ctx, extracted, takers, matches)
     for record in extracted.records:
         draft = _Draft(ctx, record, mapped[record.id], extracted)
+        draft.change.decision = "create" if record.id in create else ""
         wanted = record.id in taken
         change = draft.decide(matches.get(record.id), current, related) if wanted else draft.skip()
         if change is None:
@@ -97,7 +108,7 @@ class _Related:
     """Target ids of related records by (related slug, source id), and why the others are missing."""
 
     ids: dict[tuple[str, str], str] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
+    flows: dict[str, Flow] = field(default_factory=dict)
 
 
 def _resolve_links(ctx: FlowContext, mapped: Sequence[Mapped], dependencies: Dependencies | None) -> _Related:
@@ -107,7 +118,7 @@ def _resolve_links(ctx: FlowContext, mapped: Sequence[Mapped], dependencies: Dep
         wanted = {item.links[rule.name] for item in mapped if item.links.get(rule.name)}
         if flow is None or not wanted:
             continue
-        related.names[rule.related] = flow.name
+        related.flows[rule.related] = flow
         found = links.by_source(flow, wanted)
         missing = sorted(wanted - found.keys())
         if missing and dependencies is not None:
@@ -191,7 +202,7 @@ class _Draft:
                 resolved[rule.name] = target
             elif rule.required:
                 self.change.waits_for = f"{rule.related}:{key}"
-                self.problems.append(_missing_link(rule.name, key, related.names.get(rule.related, rule.related)))
+                self.problems.append(_missing_link(rule.name, key, rule.related, related.flows.get(rule.related)))
         return resolved
 
     def _write(self, merged: Merged, target: Record | None, write_links: Mapping[str, str]) -> Change | None:
@@ -287,10 +298,10 @@ class _Draft:
             text = _("{rule} points to a record that belongs to {owner} already. Decide which of the two it is.")
             return self._conflict("taken", say(text, rule=rule, owner=match.taken_by), match.candidates)
         if match.suggested:
-            text = _("{rule} suggests {count} record(s). Confirm one, or let a new one be created.")
+            text = _("{rule} suggests records that may be the same ({count}). Choose one, or let a new one be created.")
             code = "suggested"
         else:
-            text = _("{rule} finds {count} records. Choose the right one.")
+            text = _("{rule} finds several records ({count}). Choose the right one, or let a new one be created.")
             code = "ambiguous"
         return self._conflict(code, say(text, rule=rule, count=len(match.candidates)), match.candidates)
 
@@ -335,15 +346,20 @@ def _unreadable(ctx: FlowContext, record_id: str, error: SyncError) -> Change:
     )
 
 
-def _missing_link(name: str, key: str, flow_name: str) -> Problem:
+def _missing_link(name: str, key: str, slug: str, flow: Flow | None) -> Problem:
     return Problem(
         code="not_imported",
         rule=name,
         field=name,
         value=key,
-        message=say(_("{name} {key} has no counterpart yet."), name=name, key=key),
+        message=say(
+            _("{record} {key} has no counterpart yet."),
+            record=(flow.source_object if flow else name).capitalize(),
+            key=key,
+        ),
         remedy=say(
-            _("Approve or repair its change in the flow “{flow}”; this one then continues by itself."), flow=flow_name
+            _("Approve or repair its change in the flow “{flow}”; this one then continues by itself."),
+            flow=flow.name if flow else slug,
         ),
         error_class=ErrorClass.DEPENDENCY,
     )

@@ -8,7 +8,7 @@ the next `work` continues from the last stored page, and the cursor never passes
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -248,7 +248,6 @@ def _catch_up(ctx: FlowContext, run: SyncRun) -> None:
     catch = SyncRun.objects.create(
         flow=ctx.flow, integration=ctx.integration, trigger=run.trigger, user=run.approved_by, state=SyncRun.State.DONE,
         mapping_set=ctx.mapping_set, cursor_from=ctx.flow.cursor,
-        hold_reason=in_every_language(say(_("They changed after run {number} was planned."), number=run.pk)),
     )  # fmt: skip
     initial = approve.policy(ctx, catch, force_hold=True)
     for page in ctx.source.changed(ctx.flow.source_object, ctx.flow.cursor, ctx.mapping.reads):
@@ -258,13 +257,27 @@ def _catch_up(ctx: FlowContext, run: SyncRun) -> None:
             counts = store(ctx, catch, planned, initial)
             _checkpoint(ctx, catch, page, extracted, counts)
     held = Change.objects.filter(run=catch, state=State.HELD).exists()
+    now = timezone.now()
+    text = say(_("They changed after run {number} was planned."), number=run.pk)
     SyncRun.objects.filter(pk=catch.pk).update(
-        state=SyncRun.State.HELD if held else SyncRun.State.DONE, planned_at=timezone.now(), finished_at=timezone.now()
+        state=SyncRun.State.HELD if held else SyncRun.State.DONE,
+        hold_reason=in_every_language(text) if held else {},
+        planned_at=now,
+        finished_at=now,
     )
 
 
-def plan_ids(ctx: FlowContext, ids: Sequence[str], run: SyncRun, initial: InitialState, *, force: bool) -> Counter[str]:
-    """Load the named source records and plan them now; `force` also plans what looks unchanged."""
+def plan_ids(
+    ctx: FlowContext,
+    ids: Sequence[str],
+    run: SyncRun,
+    initial: InitialState,
+    *,
+    force: bool,
+    create: Collection[str] = (),
+) -> Counter[str]:
+    """Load the named source records and plan them now; `force` also plans what looks unchanged, `create` are those
+    that a person decided to create anew."""
     records: list[Record] = []
     extracted = Extracted()
     for loaded in ctx.source.load(ctx.flow.source_object, list(ids), ctx.mapping.reads):
@@ -274,7 +287,7 @@ def plan_ids(ctx: FlowContext, ids: Sequence[str], run: SyncRun, initial: Initia
             extracted.unreadable.append(loaded)
     extracted_records = extract(ctx, records, by_version=False, force=force)
     extracted_records.unreadable = extracted.unreadable
-    planned = plan(ctx, extracted_records, Lookup(ctx, len(ids)), dependencies_of(run))
+    planned = plan(ctx, extracted_records, Lookup(ctx, len(ids)), dependencies_of(run), create)
     with transaction.atomic():
         counts = store(ctx, run, planned, initial)
         run.seen += len(ids)
@@ -313,7 +326,9 @@ def _retry(ctx: FlowContext, keep_going: KeepGoing) -> None:
     with transaction.atomic():
         move(due.filter(replan=False), State.QUEUED, message="tried again", log=False)
     while keep_going():
-        rows = list(due.filter(replan=True).order_by("pk").values_list("pk", "source_id", "approved_by_id")[:100])
+        rows = list(
+            due.filter(replan=True).order_by("pk").values_list("pk", "source_id", "approved_by_id", "decision")[:100]
+        )
         if not rows:
             return
         run = SyncRun.objects.create(
@@ -322,7 +337,9 @@ def _retry(ctx: FlowContext, keep_going: KeepGoing) -> None:
         )  # fmt: skip
         approved = not (ctx.flow.first_run_pending or ctx.flow.approval == Flow.Approval.ALWAYS)
         try:
-            plan_ids(ctx, [row[1] for row in rows], run, approve.policy(ctx, run, approved=approved), force=True)
+            initial = approve.policy(ctx, run, approved=approved)
+            create = {row[1] for row in rows if row[3] == "create"}
+            plan_ids(ctx, [row[1] for row in rows], run, initial, force=True, create=create)
         except SyncError as error:
             wait = timezone.now() + backoff(3)
             Change.objects.filter(pk__in=[row[0] for row in rows]).update(due_at=wait)

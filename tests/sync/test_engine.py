@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from integrations.errors import AuthenticationFailed, ErrorClass, InvalidData, RateLimited, Transient
 from sync.models import Change, EntityLink, Flow, SyncRun
-from sync.repair import dismiss, retry
+from sync.repair import create_new, dismiss, link_to, retry
 from tests.factories import make_superuser
 from tests.tiny import failing
 from tests.tiny_world import TinyWorld
@@ -214,7 +214,9 @@ def test_many_matches_go_to_a_person_with_the_candidates(tiny: World) -> None:
     change = Change.objects.get()
     assert (change.action, change.state, change.error_code) == ("conflict", "review", "ambiguous")
     assert len(change.candidates) == 2
-    assert change.reason["sv"] and change.reason["en"] == "organisation number finds 2 records. Choose the right one."
+    assert change.reason["sv"] and change.reason["en"] == (
+        "organisation number finds several records (2). Choose the right one, or let a new one be created."
+    )
 
 
 def test_a_suggestion_is_never_a_match(tiny: World) -> None:
@@ -263,6 +265,53 @@ def test_an_empty_target_costs_one_count_and_no_look_ups(tiny: World) -> None:
     world.sync()
     assert world.crm.calls["count"] == 1 and world.crm.calls["find"] == 0
     assert world.crm.calls["write"] == 2
+
+
+def test_a_person_chooses_the_candidate(tiny: World) -> None:
+    world = tiny(fields=FIELDS, matches=[ORG])
+    twins = [world.crm.put("company", {"name": "Twin", "org": "556677-8899"}) for _twin in range(2)]
+    world.customer(1, org="5566778899")
+    world.sync()
+    link_to(Change.objects.get(), twins[1], make_superuser("anna"))
+    world.sync()
+    assert EntityLink.objects.get().crm_id == twins[1] and EntityLink.objects.get().linked_by == "anna"
+    assert world.crm.rows("company")[twins[1]]["name"] == "Customer 1"
+    assert len(world.crm.rows("company")) == 2
+
+
+def test_only_a_free_candidate_can_be_chosen(tiny: World) -> None:
+    world = tiny(matches=[NAME])
+    world.customer(1, name="Namesake")
+    world.sync()
+    world.customer(2, name="Namesake")
+    world.sync()
+    taken = Change.objects.get(source_id="2")
+    with pytest.raises(ValueError, match="belongs to"):
+        link_to(taken, str(taken.candidates[0]["id"]), make_superuser())
+    with pytest.raises(ValueError, match="candidates"):
+        link_to(taken, "12345", make_superuser())
+
+
+def test_a_person_decides_that_a_new_record_is_meant(tiny: World) -> None:
+    world = tiny(fields=FIELDS, matches=[ORG])
+    world.customer(1, org="556677-8899")
+    world.customer(2, org="556677-8899")
+    world.sync()
+    create_new(Change.objects.get(state="review"), make_superuser())
+    world.sync()
+    assert len(world.companies()) == 2 and world.links() == 2
+
+
+def test_a_gone_target_is_created_again_when_a_person_says_so(tiny: World) -> None:
+    world = tiny()
+    world.customer(1)
+    world.sync()
+    world.crm.objects["company"].clear()
+    world.customer(1, city="Umeå")
+    world.sync()
+    create_new(Change.objects.get(state="review"), make_superuser())
+    world.sync()
+    assert world.companies() == {"1": ("Customer 1", "Umeå")} and world.links() == 1
 
 
 # --- failures ---------------------------------------------------------------------------------------------------
