@@ -125,7 +125,7 @@ def _who(change: Change, source: ConnectedAccount, target: ConnectedAccount) -> 
         ErrorClass.PERMISSION: _("An administrator of %(target)s. Then press Retry."),
         ErrorClass.AUTHENTICATION: _("Somebody who can sign in to the connected account. It then continues by itself."),
         ErrorClass.CONFLICT: _(
-            "Somebody who knows the record in both systems: leave one counterpart with this identity, then press Retry."
+            "Somebody who knows both systems: use a candidate, create a new record, or mend the data and retry."
         ),
         ErrorClass.MISSING: _("Somebody who knows whether the record should exist in %(target)s."),
         ErrorClass.DEPENDENCY: _("Nobody needs to do anything here: it continues when the other record is there."),

@@ -7,18 +7,21 @@ list reports. The invariant: a record is dropped only when its mapped fields are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from django.db.models import Max
 
 from integrations.connector import Record
-from integrations.errors import AuthenticationFailed, RateLimited, SyncError, Transient
+from integrations.errors import AuthenticationFailed, RateLimited, SyncError, TooLarge, Transient
 from mappings.mapper import fingerprint
 from sync.engine import links
 from sync.engine.context import FlowContext
 from sync.models import Change, EntityLink
 from sync.states import OPEN, State
+
+LOAD_ROUNDS = 4
+"""How often records whose detail failed for the moment are asked for again before the page gives up."""
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ def _complete(ctx: FlowContext, records: list[Record], result: Extracted) -> lis
     partial = {record.id: record for record in records if not record.complete}
     if not partial:
         return whole
-    for loaded in ctx.source.load(ctx.flow.source_object, list(partial), ctx.mapping.reads):
+    for loaded in load_patiently(ctx, list(partial)):
         if isinstance(loaded, Record):
             # The list row's hash, not the detail's: only the former can be compared without another detail call.
             loaded.version = partial[loaded.id].version
@@ -87,6 +90,26 @@ def _complete(ctx: FlowContext, records: list[Record], result: Extracted) -> lis
             raise error  # the run stops at this page and comes back to it
         result.unreadable.append((record_id, error))
     return whole
+
+
+def load_patiently(ctx: FlowContext, ids: list[str]) -> Iterator[Record | tuple[str, SyncError]]:
+    """As `Connector.load`, asking again for those whose answer got lost or spoilt, while most answers arrive.
+
+    One failure in a hundred calls would otherwise stop every page of five hundred records, each time from its start.
+    """
+    for rounds_left in range(LOAD_ROUNDS, -1, -1):
+        failed: list[tuple[str, SyncError]] = []
+        for loaded in ctx.source.load(ctx.flow.source_object, ids, ctx.mapping.reads):
+            if isinstance(loaded, tuple) and isinstance(loaded[1], Transient | TooLarge):
+                failed.append(loaded)
+            else:
+                yield loaded
+        if not failed:
+            return
+        if not rounds_left or len(failed) > max(3, len(ids) // 2):
+            yield from failed
+            return
+        ids = [record_id for record_id, _error in failed]
 
 
 def _known_fingerprints(ctx: FlowContext, ids: list[str]) -> dict[str, str]:

@@ -61,7 +61,9 @@ def verdict(change: Change, error: SyncError, *, repeatable: bool, now: datetime
         case ErrorClass.OUTCOME_UNKNOWN if not repeatable:
             settle = timedelta(seconds=settings.SETTLE_SECONDS)
             return Verdict(State.UNKNOWN, explained | {"settle_until": (change.sent_at or now) + settle}, error.message)
-        case ErrorClass.TRANSIENT | ErrorClass.OUTCOME_UNKNOWN | ErrorClass.BUG:
+        case ErrorClass.TOO_LARGE if not (repeatable and error.code == "unreadable"):
+            pass  # sending it again would be refused again; a spoilt answer to a repeatable write is asked for again
+        case ErrorClass.TRANSIENT | ErrorClass.OUTCOME_UNKNOWN | ErrorClass.BUG | ErrorClass.TOO_LARGE:
             limit = MAX_BUG_ATTEMPTS if error.error_class == ErrorClass.BUG else MAX_ATTEMPTS
             if change.attempts < limit and now - change.created_at < GIVE_UP_AFTER:
                 return Verdict(State.RETRYING, explained | {"due_at": now + backoff(change.attempts)}, error.message)
