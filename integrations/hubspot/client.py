@@ -52,7 +52,29 @@ def results_of(reply: Reply) -> list[Mapping[str, Any]]:
     results = reply.data.get("results") if isinstance(reply.data, Mapping) else None
     if not isinstance(results, list) or not all(isinstance(row, Mapping) for row in results):
         raise TooLarge("HubSpot sent an answer without results", code="unreadable")
+    for row in results:
+        sound(row)
     return results
+
+
+_TEXTS = ("id", "name", "label", "type", "value")
+
+
+def sound(row: object) -> Mapping[str, Any]:
+    """The object, if its names and values are what HubSpot sends: text. Raises `TooLarge` before a list or number is
+    taken for an id and stored."""
+    if not isinstance(row, Mapping):
+        raise TooLarge("HubSpot sent something that is no object", code="unreadable")
+    for key in _TEXTS:
+        if not isinstance(row.get(key), str | int | None):
+            raise TooLarge(f"HubSpot sent {str(row[key])[:80]!r} as {key}", code="unreadable", field=key)
+    given = row.get("properties")
+    if isinstance(given, Mapping) and not all(isinstance(value, str | None) for value in given.values()):
+        raise TooLarge("HubSpot sent property values that are no text", code="unreadable", record=str(row.get("id")))
+    for nested in ("options", "stages"):
+        for entry in row.get(nested) or ():
+            sound(entry)
+    return row
 
 
 def after_of(data: Mapping[str, Any]) -> str:
@@ -168,18 +190,18 @@ class HubSpot:
     def create_pipeline(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """A new pipeline; labels are unique, so a repeated create is refused rather than doubled."""
         path = f"/crm/pipelines/{VERSION}/{plural(name)}"
-        data: Mapping[str, Any] = self.api.call("POST", path, json=body, kind="pipeline_create").data
-        return data
+        return sound(self.api.call("POST", path, json=body, kind="pipeline_create").data)
 
     def create_stage(self, name: str, pipeline: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """A new stage at a pipeline."""
         path = f"/crm/pipelines/{VERSION}/{plural(name)}/{path_key(pipeline)}/stages"
-        data: Mapping[str, Any] = self.api.call("POST", path, json=body, kind="stage_create").data
-        return data
+        return sound(self.api.call("POST", path, json=body, kind="stage_create").data)
 
     def account(self) -> Mapping[str, Any]:
         """Portal id, currencies, time zone and the host of its pages."""
         data = self.api.call("GET", f"/account-info/{VERSION}/details", kind="account").data
-        if not isinstance(data, Mapping) or "portalId" not in data:
+        if not isinstance(data, Mapping) or not isinstance(data.get("companyCurrency"), str | None):
+            raise TooLarge("HubSpot sent account details that cannot be read", code="unreadable")
+        if "portalId" not in data:
             raise TooLarge("HubSpot sent no account details", code="unreadable")
         return data

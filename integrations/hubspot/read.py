@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from integrations.connector import Fields, FieldType, Page, Record
-from integrations.errors import Misconfigured, Missing, SyncError, TooLarge
+from integrations.errors import Misconfigured, Missing, SyncError, TooLarge, Transient
 from integrations.http import Reply
 from integrations.hubspot import schema, values
 from integrations.hubspot.client import (
@@ -179,20 +179,36 @@ class Reader:
     ) -> dict[str, Record | SyncError]:
         """Records by id (or by the value of a unique property), an error for each that is not there."""
         asked = self._asked(name, {*wanted, *([id_property] if id_property else [])})
-        chunks = [ids[i : i + BATCH] for i in range(0, len(ids), BATCH)]
-        calls = (self.client.read_call(name, chunk, asked, id_property) for chunk in chunks)
         found: dict[str, Record | SyncError] = {}
-        for chunk, reply in zip(chunks, self.client.api.call_many(calls), strict=True):
-            if isinstance(reply, SyncError):
-                found |= dict.fromkeys(chunk, reply)
-                continue
-            for raw in results_of(reply):
-                key = str((raw.get("properties") or {}).get(id_property) if id_property else raw.get("id"))
-                found[key] = self._record_or_error(name, raw, wanted)
+        explained = self._read(name, ids, asked, wanted, id_property, found)
+        # An answer that is short of entries without a word about them may have been cut off: those are asked for again.
+        if rest := [key for key in ids if key not in found and key not in explained]:
+            self._read(name, rest, asked, wanted, id_property, found)
         for key in ids:
             # Also a merged id: the answer carries the survivor, which is another record.
             found.setdefault(key, Missing(f"HubSpot has no {name} {key}", code="OBJECT_NOT_FOUND", record=key))
         return found
+
+    def _read(
+        self, name: str, ids: Sequence[str], asked: Sequence[str], wanted: Iterable[str], id_property: str,
+        found: dict[str, Record | SyncError],
+    ) -> set[str]:  # fmt: skip
+        """Read in batches into `found`; the keys that HubSpot says it does not have."""
+        chunks = [ids[i : i + BATCH] for i in range(0, len(ids), BATCH)]
+        calls = (self.client.read_call(name, chunk, asked, id_property) for chunk in chunks)
+        explained: set[str] = set()
+        for chunk, reply in zip(chunks, self.client.api.call_many(calls), strict=True):
+            try:
+                if isinstance(reply, SyncError):
+                    raise reply
+                for raw in results_of(reply):
+                    key = str((raw.get("properties") or {}).get(id_property) if id_property else raw.get("id"))
+                    found[key] = self._record_or_error(name, raw, wanted)
+                for entry in reply.data.get("errors") or []:
+                    explained |= {str(key) for key in (entry.get("context") or {}).get("ids") or []}
+            except SyncError as error:
+                found |= dict.fromkeys(chunk, error)
+        return explained
 
     def _record_or_error(self, name: str, raw: Mapping[str, Any], wanted: Iterable[str]) -> Record | SyncError:
         try:
@@ -270,7 +286,10 @@ class Reader:
             while True:
                 body = _search_body([{"propertyName": field_name, "operator": "IN", "values": chunk}], "", asked, after)
                 reply = self.client.api.do(self.client.search_call(name, body))
-                records += [self.record(name, raw, wanted) for raw in results_of(reply)]
+                rows = results_of(reply)
+                if len(rows) < min(SEARCH_PAGE, int(reply.data.get("total") or 0) - after):
+                    raise Transient("HubSpot's search gave fewer records than it announced", code="incomplete")
+                records += [self.record(name, raw, wanted) for raw in rows]
                 after += SEARCH_PAGE
                 if not after_of(reply.data) or after > SEARCH_CAP - SEARCH_PAGE:
                     break
