@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from integrations.connector import Record, Value
+from integrations.errors import Transient
 from mappings.mapper import MappingError
 from mappings.matching import NORMALISERS, CompiledMatch
 from sync.engine import links
@@ -92,6 +93,8 @@ class Lookup:
             wanted = {self.ctx.flow.target_object: self._fields()}
             pages = self.ctx.target.changed(self.ctx.flow.target_object, None, wanted) if total else ()
             self._all = [record for page in pages for record in page.records]
+            if len(self._all) < total:
+                raise Transient(f"The target announced {total} records and gave {len(self._all)}", code="incomplete")
 
     def _local(self, target_field: str, normaliser: str) -> dict[str, list[Record]]:
         key = (target_field, normaliser)

@@ -17,7 +17,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from integrations.connector import Record, Value
-from integrations.errors import ErrorClass, SyncError
+from integrations.errors import ErrorClass, Missing, SyncError
 from mappings.mapper import Mapped, Problem, map_record
 from mappings.merge import FieldDiff, Merged, merge
 from sync.engine import links
@@ -97,8 +97,11 @@ def _current(
     wanted = {ctx.flow.target_object: fields}
     found: dict[str, Record] = {}
     if ids:
-        loaded = ctx.target.load(ctx.flow.target_object, ids, wanted)
-        found = {item.id: item for item in loaded if isinstance(item, Record)}
+        for item in ctx.target.load(ctx.flow.target_object, ids, wanted):
+            if isinstance(item, Record):
+                found[item.id] = item
+            elif not isinstance(item[1], Missing):
+                raise item[1]  # not to be seen is not the same as gone: the page is planned again
     found |= {m.target.id: m.target for m in matches.values() if m.target}
     return found
 
