@@ -92,6 +92,13 @@ def person(page: Page) -> None:
     page.wait_for_url(re.compile(r"/sync/change/\d+/"))
 
 
+def decide(page: Page) -> None:
+    """A customer for whom a company is only suggested: the candidate beside the decision."""
+    page.goto("/admin/sync/change/?state=review&action=conflict")
+    page.locator("#result_list tbody a[href*='/sync/change/']").last.click()
+    page.wait_for_url(re.compile(r"/sync/change/\d+/"))
+
+
 def mapping(page: Page) -> None:
     """Rules of a mapping: source expression, target field."""
     page.goto("/admin/mappings/mappingset/")
@@ -104,8 +111,9 @@ PICTURES: dict[str, tuple[Callable[[Page], None], int]] = {
     "home": (home, 640),
     "connect": (connect, 600),
     "flow": (flow, 800),
-    "plan": (plan, 900),
+    "plan": (plan, 840),
     "change": (person, 900),
+    "decide": (decide, 860),
     "mapping": (mapping, 1000),
 }
 """Name → how to get there, and the height that is kept."""
