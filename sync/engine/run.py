@@ -8,7 +8,7 @@ the next `work` continues from the last stored page, and the cursor never passes
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -18,23 +18,22 @@ from django.db.models import Min, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from integrations.connector import Page, Record
 from integrations.errors import AuthenticationFailed, ErrorClass, IncompleteRead, RateLimited, SyncError
 from integrations.http import counting
 from integrations.locks import process_lock
-from sync.engine import approve, exactly_once
+from sync.engine import approve
 from sync.engine.context import FlowContext, build
 from sync.engine.deliver import deliver
-from sync.engine.extract import Extracted, extract
+from sync.engine.extract import extract
 from sync.engine.match import Lookup
 from sync.engine.outcomes import MAX_ATTEMPTS, as_bug, backoff
-from sync.engine.plan import Dependencies, plan
-from sync.engine.store import InitialState, release_waiting, store
+from sync.engine.plan import plan
+from sync.engine.replan import KeepGoing, catch_up, dependencies_of, release_options, retry, verify
+from sync.engine.store import checkpoint, store
 from sync.models import Change, Flow, FlowPass, SyncLogEntry, SyncRun
 from sync.states import State, move
 from sync.texts import in_every_language, say
 
-KeepGoing = Callable[[], bool]
 _STOPPED = (SyncRun.State.PLANNING, SyncRun.State.FAILED)
 _WAITING = (State.PLANNED, State.QUEUED, State.RETRYING)
 _BUSY = (*_WAITING, State.SENDING, State.UNKNOWN)
@@ -91,9 +90,9 @@ def work(
             if run is not None:
                 _advance(ctx, run, done, keep_going, progress)
             if not (order and order.dry_run) and (run is None or run.state not in _STOPPED):
-                _retry(ctx, keep_going)
+                retry(ctx, keep_going)
                 done.delivered += deliver(ctx, keep_going=keep_going)
-                _verify(ctx)
+                verify(ctx)
             _finish(ctx, run, done)
             if run is not None:
                 total = before + Counter({f"{system} {kind}": count for (system, kind), count in calls.items()})
@@ -147,7 +146,7 @@ def _advance(ctx: FlowContext, run: SyncRun, done: Work, keep_going: KeepGoing, 
         if run.state == SyncRun.State.PLANNING:
             done.finished = _plan(ctx, run, done, keep_going, progress)
         elif run.approved_at and Change.objects.filter(run=run, state=State.HELD).exists():
-            _catch_up(ctx, run)
+            catch_up(ctx, run)
             approve.release_held(run)
     except SyncError as error:
         done.finished = False
@@ -168,7 +167,7 @@ def _log_bug(exception: Exception) -> None:
 def _plan(ctx: FlowContext, run: SyncRun, done: Work, keep_going: KeepGoing, progress: Progress | None) -> bool:
     """Plan page after page; True when the scan is complete."""
     prepare(ctx)
-    _release_options(ctx)
+    release_options(ctx)
     initial = approve.policy(ctx, run)
     lookup: Lookup | None = None
     pages = ctx.source.changed(
@@ -180,7 +179,7 @@ def _plan(ctx: FlowContext, run: SyncRun, done: Work, keep_going: KeepGoing, pro
         planned = plan(ctx, extracted, lookup, dependencies_of(run))
         with transaction.atomic():
             counts = store(ctx, run, planned, initial)
-            _checkpoint(ctx, run, page, extracted, counts)
+            checkpoint(ctx, run, page, extracted, counts)
         if progress:
             progress(run)
         if Change.objects.filter(run=run, state=State.QUEUED).exists():
@@ -191,21 +190,6 @@ def _plan(ctx: FlowContext, run: SyncRun, done: Work, keep_going: KeepGoing, pro
         approve.conclude(ctx, run)
         _planned(ctx, run)
     return True
-
-
-def _checkpoint(ctx: FlowContext, run: SyncRun, page: Page, extracted: Extracted, counts: Counter[str]) -> None:
-    """Store how far the scan came; on the last page the flow's cursor moves, in the caller's transaction."""
-    run.resume, run.total = page.resume, page.total if page.total is not None else run.total
-    run.seen += extracted.seen
-    run.unchanged += extracted.seen - sum(counts.values())
-    run.counts = dict(Counter(run.counts) + counts)
-    run.heartbeat_at = timezone.now()
-    run.failures = 0
-    if page.cursor is not None:
-        run.cursor_to = page.cursor
-        if not run.subset:
-            Flow.objects.filter(pk=ctx.flow.pk).update(cursor=page.cursor, cursor_at=run.heartbeat_at)
-    run.save(update_fields=["resume", "total", "seen", "unchanged", "counts", "heartbeat_at", "cursor_to", "failures"])
 
 
 def _planned(ctx: FlowContext, run: SyncRun) -> None:
@@ -239,149 +223,6 @@ def _hold_reason(ctx: FlowContext, run: SyncRun) -> object:
     if ctx.flow.approval == Flow.Approval.ALWAYS:
         return _("This flow is always approved by a person.")
     return _("An amount is over the limit, or a currency is seen for the first time.")
-
-
-def _catch_up(ctx: FlowContext, run: SyncRun) -> None:
-    """Before approved changes go out: re-read what moved since the plan. What moved is planned again and held."""
-    if run.subset or not ctx.flow.cursor:
-        return
-    catch = SyncRun.objects.create(
-        flow=ctx.flow, integration=ctx.integration, trigger=run.trigger, user=run.approved_by, state=SyncRun.State.DONE,
-        mapping_set=ctx.mapping_set, cursor_from=ctx.flow.cursor,
-    )  # fmt: skip
-    initial = approve.policy(ctx, catch, force_hold=True)
-    for page in ctx.source.changed(ctx.flow.source_object, ctx.flow.cursor, ctx.mapping.reads):
-        extracted = extract(ctx, page.records, by_version=False)
-        planned = plan(ctx, extracted, Lookup(ctx, len(page.records)), dependencies_of(catch))
-        with transaction.atomic():
-            counts = store(ctx, catch, planned, initial)
-            _checkpoint(ctx, catch, page, extracted, counts)
-    held = Change.objects.filter(run=catch, state=State.HELD).exists()
-    now = timezone.now()
-    text = say(_("They changed after run {number} was planned."), number=run.pk)
-    SyncRun.objects.filter(pk=catch.pk).update(
-        state=SyncRun.State.HELD if held else SyncRun.State.DONE,
-        hold_reason=in_every_language(text) if held else {},
-        planned_at=now,
-        finished_at=now,
-    )
-
-
-def plan_ids(
-    ctx: FlowContext,
-    ids: Sequence[str],
-    run: SyncRun,
-    initial: InitialState,
-    *,
-    force: bool,
-    create: Collection[str] = (),
-) -> Counter[str]:
-    """Load the named source records and plan them now; `force` also plans what looks unchanged, `create` are those
-    that a person decided to create anew."""
-    records: list[Record] = []
-    extracted = Extracted()
-    for loaded in ctx.source.load(ctx.flow.source_object, list(ids), ctx.mapping.reads):
-        if isinstance(loaded, Record):
-            records.append(loaded)
-        else:
-            extracted.unreadable.append(loaded)
-    extracted_records = extract(ctx, records, by_version=False, force=force)
-    extracted_records.unreadable = extracted.unreadable
-    planned = plan(ctx, extracted_records, Lookup(ctx, len(ids)), dependencies_of(run), create)
-    with transaction.atomic():
-        counts = store(ctx, run, planned, initial)
-        run.seen += len(ids)
-        run.counts = dict(Counter(run.counts) + counts)
-        run.save(update_fields=["seen", "counts"])
-    return counts
-
-
-def dependencies_of(run: SyncRun) -> Dependencies:
-    """Importer of related records for plans of `run` (RB17): one level deep, and only where the flow runs by itself."""
-
-    def imported(ctx: FlowContext, flow: Flow, ids: list[str]) -> None:
-        waiting = Change.objects.open().filter(flow=flow, source_id__in=ids).exclude(state=State.QUEUED)
-        wanted = sorted(set(ids) - set(waiting.values_list("source_id", flat=True)))
-        if not wanted or not flow.enabled or flow.first_run_pending or run.dry_run:
-            return
-        with process_lock(f"flow:{flow.pk}", wait=5) as mine:
-            if not mine:
-                return  # its own run is at work; this record waits for the link and continues by itself
-            other = build(flow)
-            sub = SyncRun.objects.create(
-                flow=flow, integration=ctx.integration, trigger=SyncRun.Kind.DEPENDENCY, state=SyncRun.State.DONE,
-                mapping_set=other.mapping_set, user=run.user, finished_at=timezone.now(),
-            )  # fmt: skip
-            plan_ids(other, wanted, sub, approve.policy(other, sub, approved=True), force=False)
-            rows = Change.objects.filter(run=sub, state=State.QUEUED)
-            deliver(other, ids=list(rows.values_list("pk", flat=True)))
-
-    return imported
-
-
-def _retry(ctx: FlowContext, keep_going: KeepGoing) -> None:
-    """Requeue what is due again; what must be planned again first is planned from its source as it is now."""
-    now = timezone.now()
-    due = Change.objects.filter(flow=ctx.flow, state=State.RETRYING, due_at__lte=now)
-    with transaction.atomic():
-        move(due.filter(replan=False), State.QUEUED, message="tried again", log=False)
-    while keep_going():
-        rows = list(
-            due.filter(replan=True).order_by("pk").values_list("pk", "source_id", "approved_by_id", "decision")[:100]
-        )
-        if not rows:
-            return
-        run = SyncRun.objects.create(
-            flow=ctx.flow, integration=ctx.integration, trigger=SyncRun.Kind.REPLAY, state=SyncRun.State.DONE,
-            mapping_set=ctx.mapping_set, user_id=rows[0][2],
-        )  # fmt: skip
-        approved = not (ctx.flow.first_run_pending or ctx.flow.approval == Flow.Approval.ALWAYS)
-        try:
-            initial = approve.policy(ctx, run, approved=approved)
-            create = {row[1] for row in rows if row[3] == "create"}
-            plan_ids(ctx, [row[1] for row in rows], run, initial, force=True, create=create)
-        except SyncError as error:
-            wait = timezone.now() + backoff(3)
-            Change.objects.filter(pk__in=[row[0] for row in rows]).update(due_at=wait)
-            SyncRun.objects.filter(pk=run.pk).update(
-                state=SyncRun.State.FAILED, error_class=error.error_class, error_message=error.message,
-                finished_at=timezone.now(),
-            )  # fmt: skip
-            return
-        with transaction.atomic():  # planned again and nothing was left to do
-            left = Change.objects.filter(pk__in=[row[0] for row in rows], state=State.RETRYING)
-            move(left, State.SUPERSEDED, message="planned again: nothing left to do")
-        held = Change.objects.filter(run=run, state=State.HELD).exists()
-        SyncRun.objects.filter(pk=run.pk).update(
-            state=SyncRun.State.HELD if held else SyncRun.State.DONE, finished_at=timezone.now()
-        )
-
-
-def _verify(ctx: FlowContext) -> None:
-    """Unknown outcomes whose settle time is over, and sends whose process died."""
-    lost = Change.objects.filter(
-        flow=ctx.flow, state__in=[State.UNKNOWN, State.SENDING], settle_until__lte=timezone.now()
-    )
-    for change in lost.order_by("settle_until")[:100]:
-        if change.state == State.SENDING and (change.target_id or ctx.flow.target_object in ctx.target.idempotent):
-            with transaction.atomic():
-                rows = Change.objects.filter(pk=change.pk, fence=change.fence)
-                move(rows, State.QUEUED, message="the sender died: a repeatable write is sent again")
-        else:
-            exactly_once.verify(ctx, change)
-
-
-def _release_options(ctx: FlowContext) -> None:
-    """Changes that wait for an option of a target field are planned again once the target offers it."""
-    prefix = f"option:{ctx.flow.target_object}."
-    waiting = Change.objects.filter(flow=ctx.flow, state=State.REVIEW, waits_for__startswith=prefix)
-    keys = set(waiting.values_list("waits_for", flat=True).distinct()[:200])
-    if not keys:
-        return
-    schema = ctx.schema("target", max_age=timedelta(0))
-    there = {f"{prefix}{name}={option.value}" for name, fields in schema.fields.items() for option in fields.options}
-    with transaction.atomic():
-        release_waiting(ctx.integration.pk, sorted(keys & there))
 
 
 def _failed(run: SyncRun, error: SyncError) -> None:

@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Callable
 
 from django.db.models.functions import Now
+from django.utils import timezone
 
+from integrations.connector import Page
 from sync.bulk import insert_rows
 from sync.engine import links
 from sync.engine.context import FlowContext
+from sync.engine.extract import Extracted
 from sync.engine.plan import Planned
-from sync.models import Change, SyncLogEntry, SyncRun
+from sync.models import Change, Flow, SyncLogEntry, SyncRun
 from sync.states import OPEN, REPLACEABLE, Action, State, move
 
 WRITES = (Action.CREATE, Action.UPDATE, Action.LINK)
@@ -81,4 +84,19 @@ def release_waiting(integration_id: int, keys: list[str]) -> int:
     return len(move(waiting, State.RETRYING, message="what it waited for is there", replan=True, due_at=Now()))
 
 
-__all__ = ["WRITES", "InitialState", "release_waiting", "store"]
+def checkpoint(ctx: FlowContext, run: SyncRun, page: Page, extracted: Extracted, counts: Counter[str]) -> None:
+    """Store how far the scan came; on the last page the flow's cursor moves, in the caller's transaction."""
+    run.resume, run.total = page.resume, page.total if page.total is not None else run.total
+    run.seen += extracted.seen
+    run.unchanged += extracted.seen - sum(counts.values())
+    run.counts = dict(Counter(run.counts) + counts)
+    run.heartbeat_at = timezone.now()
+    run.failures = 0
+    if page.cursor is not None:
+        run.cursor_to = page.cursor
+        if not run.subset:
+            Flow.objects.filter(pk=ctx.flow.pk).update(cursor=page.cursor, cursor_at=run.heartbeat_at)
+    run.save(update_fields=["resume", "total", "seen", "unchanged", "counts", "heartbeat_at", "cursor_to", "failures"])
+
+
+__all__ = ["WRITES", "InitialState", "checkpoint", "release_waiting", "store"]
