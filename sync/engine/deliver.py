@@ -8,7 +8,7 @@ the intent protocol of `exactly_once`. No transaction is open while a request is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -37,11 +37,13 @@ def deliver(ctx: FlowContext, *, ids: Sequence[int] | None = None, keep_going: A
     (authentication, rate limit) ends the delivery and leaves the rest queued.
     """
     done: Counter[str] = Counter()
+    tried: set[int] = set()  # creates that another process may hold stay queued: looked at once, not for ever
     while keep_going is None or keep_going():
-        group = claim(ctx, ids)
+        group = claim(ctx, ids, leave=tried)
         if not group:
             break
         once = [change for change in group if needs_intent(ctx, change)]
+        tried.update(change.pk for change in once)
         batch = [change for change in group if not needs_intent(ctx, change)]
         halted = False
         for change in once:
@@ -59,11 +61,13 @@ def needs_intent(ctx: FlowContext, change: Change) -> bool:
     return change.action == Action.CREATE and ctx.flow.target_object not in ctx.target.idempotent
 
 
-def claim(ctx: FlowContext, ids: Sequence[int] | None = None, limit: int = GROUP) -> list[Change]:
-    """Move up to `limit` due changes to `sending` and return them. Creates that need an intent keep their state:
+def claim(
+    ctx: FlowContext, ids: Sequence[int] | None = None, limit: int = GROUP, leave: Collection[int] = ()
+) -> list[Change]:
+    """Move up to `limit` due changes, without those of `leave`, to `sending` and return them. Creates that need an intent keep their state:
     `exactly_once` claims each under its own lock."""
     with transaction.atomic():
-        due = Change.objects.deliverable().filter(flow=ctx.flow, replan=False)
+        due = Change.objects.deliverable().filter(flow=ctx.flow, replan=False).exclude(pk__in=leave)
         if ids is not None:
             due = due.filter(pk__in=ids)
         wanted = list(due.order_by("pk").values_list("pk", "action")[:limit])

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from integrations.errors import ErrorClass, SyncError
-from sync.engine.plan import error_fingerprint
+from sync.engine.draft import error_fingerprint
 from sync.models import Change
 from sync.states import State
 
