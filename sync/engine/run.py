@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 from django.db.models import Min, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -83,7 +82,7 @@ def work(
         ctx = build(flow)
         done = Work()
         with counting() as calls:
-            run = _unfinished(flow, SyncRun.State.PLANNING)
+            run = _unfinished(flow, SyncRun.State.PLANNING, waiting=order is not None)
             if run is None and order is not None:
                 run, done.started = _start(ctx, order), True
             done.run = run = run or _unfinished(flow, SyncRun.State.DELIVERING)
@@ -101,11 +100,11 @@ def work(
         return done
 
 
-def _unfinished(flow: Flow, state: str) -> SyncRun | None:
-    """The oldest run of the flow that was left off in this state and is due."""
-    run: SyncRun | None = (
-        SyncRun.objects.filter(flow=flow, state=state, due_at__lte=timezone.now()).order_by("pk").first()
-    )
+def _unfinished(flow: Flow, state: str, *, waiting: bool = False) -> SyncRun | None:
+    """The oldest run of the flow that was left off in this state and is due; `waiting`: or will be. There is one scan
+    at a time, so whoever orders another one goes on with the one that waits to be tried again."""
+    runs = SyncRun.objects.filter(flow=flow, state=state).order_by("pk")
+    run: SyncRun | None = (runs if waiting else runs.filter(due_at__lte=timezone.now())).first()
     return run
 
 
