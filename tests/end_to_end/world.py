@@ -7,6 +7,7 @@ HubSpot. The invariant: every reset of the sandbox also forgets what this proces
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -34,14 +35,22 @@ _BATCHES = ("batch/upsert", "batch/update", "batch/read", "batch/create", "batch
 class World:
     """See the module's docstring. Sizes are the sandbox's: `World(sandbox, customers=60, accounts=12)`."""
 
-    def __init__(self, sandbox: SandboxProcess, *, approved: bool = True, brake: int = 1_000_000, **sizes: int) -> None:
+    def __init__(
+        self, sandbox: SandboxProcess, *, approved: bool = True, brake: int = 1_000_000,
+        connected: Sequence[ConnectedAccount] = (), **sizes: int,
+    ) -> None:  # fmt: skip
+        """`connected`: the CRM's and the ledger's account, connected by consent in the sandbox as it is."""
         self.sandbox = sandbox
-        nothing = {"customers": 0, "articles": 0, "invoices": 0, "accounts": 0}
-        sandbox.control("POST", "/reset", nothing | sizes)
         schema.clear_cache()
-        organization = make_organization()
-        self.crm = self._account(organization, "hubspot")
-        self.ledger = self._account(organization, "fortnox")
+        if connected:
+            self.crm, self.ledger = connected
+            organization = self.crm.organization
+        else:
+            nothing = {"customers": 0, "articles": 0, "invoices": 0, "accounts": 0}
+            sandbox.control("POST", "/reset", nothing | sizes)
+            organization = make_organization()
+            self.crm = self._account(organization, "hubspot")
+            self.ledger = self._account(organization, "fortnox")
         self.integration: Integration = make_integration(
             organization, crm=self.crm, ledger=self.ledger, brake_records=brake
         )
@@ -212,6 +221,11 @@ class World:
         """The vendor requests after a mark, by kind, such as `fortnox customers list` or `companies batch/upsert`."""
         rows = self.sandbox.control("GET", f"/requests?since={since}")["requests"]
         return Counter(_kind(row["system"], row["path"]) for row in rows)
+
+    def faulted(self, since: int) -> int:
+        """How many requests after a mark went wrong on purpose."""
+        rows = self.sandbox.control("GET", f"/requests?since={since}")["requests"]
+        return sum(1 for row in rows if row["fault"])
 
 
 def _kind(system: str, path: str) -> str:
