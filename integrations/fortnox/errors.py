@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.errors import (
     AuthenticationFailed,
     Conflict,
@@ -28,7 +30,7 @@ from integrations.errors import (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one code means: the class, the cause and the remedy in English, and who can apply it.
+    """What one code means: the class, the cause and the remedy (translated where they are shown), and who can apply it.
 
     `side` is "fortnox" (someone in the Fortnox company), "crm" (the data in the CRM), "mapping" (our settings) or
     "vendor" (nobody here; wait or ask Fortnox). `field` is set where the code can only be about one field.
@@ -41,47 +43,49 @@ class Entry:
     field: str = ""
 
 
-def _missing(what: str) -> Entry:
-    return Entry(Missing, f"Fortnox has no such {what}.", f"Check that the {what} still exists in Fortnox.", "fortnox")
+def _missing(cause: str, remedy: str) -> Entry:
+    return Entry(Missing, cause, remedy, "fortnox")
 
 
 _SCOPE = Entry(
     PermissionMissing,
-    "The connection was not granted this part of Fortnox.",
-    "Reconnect Fortnox and approve all permissions.",
+    _("The connection was not granted this part of Fortnox."),
+    _("Reconnect Fortnox and approve all permissions."),
     "fortnox",
 )
 _LICENCE = Entry(
     PermissionMissing,
-    "The Fortnox company lacks the licence that this part of Fortnox needs.",
-    "Order the licence in Fortnox under Administer users and subscriptions.",
+    _("The Fortnox company lacks the licence that this part of Fortnox needs."),
+    _("Order the licence in Fortnox under Administer users and subscriptions."),
     "fortnox",
 )
-_LOGIN = Entry(AuthenticationFailed, "Fortnox does not accept our credentials.", "Reconnect Fortnox.", "fortnox")
+_LOGIN = Entry(AuthenticationFailed, _("Fortnox does not accept our credentials."), _("Reconnect Fortnox."), "fortnox")
 _REQUEST = Entry(
     Misconfigured,
-    "Fortnox does not understand the request we made.",
-    "Check the mapping; if it is in order, report this with the code.",
+    _("Fortnox does not understand the request we made."),
+    _("Check the mapping; if it is in order, report this with the code."),
     "mapping",
 )
-_FAULT = Entry(Transient, "Fortnox has an internal fault.", "Nothing; it is tried again.", "vendor")
-_VALUE = Entry(InvalidData, "Fortnox does not accept this value.", "Correct the value in the CRM.", "crm")
+_FAULT = Entry(Transient, _("Fortnox has an internal fault."), _("Nothing; it is tried again."), "vendor")
+_VALUE = Entry(InvalidData, _("Fortnox does not accept this value."), _("Correct the value in the CRM."), "crm")
 _ACCOUNTS = Entry(
     Misconfigured,
-    "An account that Fortnox needs is missing, inactive or not suitable.",
-    "Set up the predefined accounts in Fortnox under Settings, Bookkeeping.",
+    _("An account that Fortnox needs is missing, inactive or not suitable."),
+    _("Set up the predefined accounts in Fortnox under Settings, Bookkeeping."),
     "fortnox",
 )
 _WAREHOUSE = Entry(
-    InvalidData, "Fortnox's warehouse module refuses this.", "Correct the document in Fortnox.", "fortnox"
+    InvalidData, _("Fortnox's warehouse module refuses this."), _("Correct the document in Fortnox."), "fortnox"
 )
 _REDUCTION = Entry(
     InvalidData,
-    "The tax reduction (ROT/RUT) of this invoice is not consistent.",
-    "Correct the type of work, hours or persons on the invoice.",
+    _("The tax reduction (ROT/RUT) of this invoice is not consistent."),
+    _("Correct the type of work, hours or persons on the invoice."),
     "crm",
 )
-_SUPPLIER = Entry(InvalidData, "Fortnox refuses this supplier invoice.", "Correct the supplier invoice.", "fortnox")
+_SUPPLIER = Entry(
+    InvalidData, _("Fortnox refuses this supplier invoice."), _("Correct the supplier invoice."), "fortnox"
+)
 
 CODES: Mapping[str, Entry] = {
     "2000663": _SCOPE,
@@ -90,8 +94,8 @@ CODES: Mapping[str, Entry] = {
     "2001103": _LICENCE,
     "2003275": Entry(
         PermissionMissing,
-        "The Fortnox user behind the connection lacks the right to this register.",
-        "Give the user the right in Fortnox, or reconnect as a system administrator.",
+        _("The Fortnox user behind the connection lacks the right to this register."),
+        _("Give the user the right in Fortnox, or reconnect as a system administrator."),
         "fortnox",
     ),
     # Documented as a failed log-in; also reported when someone has the record open.
@@ -103,80 +107,86 @@ CODES: Mapping[str, Entry] = {
     "1000029": _FAULT,
     "1000030": _REQUEST,
     "1000031": _REQUEST,
-    "2000433": _missing("customer"),
-    "2000428": _missing("article"),
-    "2000434": _missing("invoice"),
-    "2000439": _missing("order"),
-    "2001161": _missing("project"),
-    "2000432": _missing("unit"),
-    "2000429": _missing("term of payment"),
-    "2000423": _missing("account"),
-    "2000427": _missing("currency"),
-    "2000430": _missing("price"),
-    "2000431": _missing("price list"),
-    "2000435": _missing("term of delivery"),
+    "2000433": _missing(_("Fortnox has no such customer."), _("Check that the customer still exists in Fortnox.")),
+    "2000428": _missing(_("Fortnox has no such article."), _("Check that the article still exists in Fortnox.")),
+    "2000434": _missing(_("Fortnox has no such invoice."), _("Check that the invoice still exists in Fortnox.")),
+    "2000439": _missing(_("Fortnox has no such order."), _("Check that the order still exists in Fortnox.")),
+    "2001161": _missing(_("Fortnox has no such project."), _("Check that the project still exists in Fortnox.")),
+    "2000432": _missing(_("Fortnox has no such unit."), _("Check that the unit still exists in Fortnox.")),
+    "2000429": _missing(
+        _("Fortnox has no such term of payment."), _("Check that the term of payment still exists in Fortnox.")
+    ),
+    "2000423": _missing(_("Fortnox has no such account."), _("Check that the account still exists in Fortnox.")),
+    "2000427": _missing(_("Fortnox has no such currency."), _("Check that the currency still exists in Fortnox.")),
+    "2000430": _missing(_("Fortnox has no such price."), _("Check that the price still exists in Fortnox.")),
+    "2000431": _missing(_("Fortnox has no such price list."), _("Check that the price list still exists in Fortnox.")),
+    "2000435": _missing(
+        _("Fortnox has no such term of delivery."), _("Check that the term of delivery still exists in Fortnox.")
+    ),
     "2000637": Entry(
         Conflict,
-        "The customer number is taken, possibly by a customer that was deleted.",
-        "Link to the existing customer, or let Fortnox choose the number.",
+        _("The customer number is taken, possibly by a customer that was deleted."),
+        _("Link to the existing customer, or let Fortnox choose the number."),
         "crm",
         "CustomerNumber",
     ),
     "2000013": Entry(
         Conflict,
-        "The article number is taken.",
-        "Link to the existing article, or choose another number.",
+        _("The article number is taken."),
+        _("Link to the existing article, or choose another number."),
         "crm",
         "ArticleNumber",
     ),
     "2000204": Entry(
         InvalidData,
-        "The document names a customer that Fortnox does not have.",
-        "Create the customer in Fortnox, or correct the customer number.",
+        _("The document names a customer that Fortnox does not have."),
+        _("Create the customer in Fortnox, or correct the customer number."),
         "crm",
         "CustomerNumber",
     ),
     "2001302": Entry(
         InvalidData,
-        "A row names an article that Fortnox does not have.",
-        "Create the article in Fortnox, or correct the article number.",
+        _("A row names an article that Fortnox does not have."),
+        _("Create the article in Fortnox, or correct the article number."),
         "crm",
         "ArticleNumber",
     ),
     "2001304": Entry(
         Misconfigured,
-        "A row names an unknown account, or the company has no predefined accounts.",
-        "Set up the predefined accounts in Fortnox, or correct the account.",
+        _("A row names an unknown account, or the company has no predefined accounts."),
+        _("Set up the predefined accounts in Fortnox, or correct the account."),
         "fortnox",
         "AccountNumber",
     ),
     "2000550": _ACCOUNTS,
     "2000919": Entry(
         InvalidData,
-        "Fortnox does not know this country name; it expects Sverige or English ISO names.",
-        "Translate the country with a value map.",
+        _("Fortnox does not know this country name; it expects Sverige or English ISO names."),
+        _("Translate the country with a value map."),
         "mapping",
         "Country",
     ),
-    "2004194": Entry(InvalidData, "The VAT number is not valid.", "Correct the VAT number.", "crm", "VATNumber"),
+    "2004194": Entry(InvalidData, _("The VAT number is not valid."), _("Correct the VAT number."), "crm", "VATNumber"),
     "2000359": Entry(
         InvalidData,
-        "The text contains characters that Fortnox does not allow.",
-        "Remove the characters (quotes, angle brackets, emoji) in the CRM.",
+        _("The text contains characters that Fortnox does not allow."),
+        _("Remove the characters (quotes, angle brackets, emoji) in the CRM."),
         "crm",
     ),
     "2000106": _VALUE,
     "2000108": _VALUE,
     "2000134": _VALUE,
-    "2000107": Entry(InvalidData, "The text is too long for Fortnox.", "Shorten it, or cut it in the mapping.", "crm"),
+    "2000107": Entry(
+        InvalidData, _("The text is too long for Fortnox."), _("Shorten it, or cut it in the mapping."), "crm"
+    ),
     "2000587": _REQUEST,
     "2000588": _REQUEST,
     "2000729": _REQUEST,
     "2001392": _REQUEST,
     "2001399": Entry(
         Misconfigured,
-        "Fortnox has no writable field of this name.",
-        "Remove the field from the mapping.",
+        _("Fortnox has no writable field of this name."),
+        _("Remove the field from the mapping."),
         "mapping",
     ),
     "2002115": _REQUEST,
@@ -184,8 +194,8 @@ CODES: Mapping[str, Entry] = {
     "2002649": _REQUEST,
     "2000401": Entry(
         Misconfigured,
-        "The period is locked in Fortnox.",
-        "Unlock the period in Fortnox, or use a later date.",
+        _("The period is locked in Fortnox."),
+        _("Unlock the period in Fortnox, or use a later date."),
         "fortnox",
     ),
     "2004167": _ACCOUNTS,
@@ -193,8 +203,8 @@ CODES: Mapping[str, Entry] = {
     "2002462": _ACCOUNTS,
     "2004052": _ACCOUNTS,
     "2001403": _ACCOUNTS,
-    "2000499": Entry(Conflict, "The offer already has an order.", "Use the order that exists.", "fortnox"),
-    "2001243": Entry(InvalidData, "The offer is locked.", "Unlock the offer in Fortnox.", "fortnox"),
+    "2000499": Entry(Conflict, _("The offer already has an order."), _("Use the order that exists."), "fortnox"),
+    "2001243": Entry(InvalidData, _("The offer is locked."), _("Unlock the offer in Fortnox."), "fortnox"),
     "2003124": _WAREHOUSE,
     "2003125": _WAREHOUSE,
     "2003126": _WAREHOUSE,
@@ -212,12 +222,14 @@ CODES: Mapping[str, Entry] = {
     "2003157": _REDUCTION,
     "2000600": _REDUCTION,
     # Reported by other integrators: the limits of two text fields, and rows without description or article.
-    "2001600": Entry(InvalidData, "YourReference is longer than 50 characters.", "Shorten it.", "crm", "YourReference"),
-    "2001896": Entry(InvalidData, "Comments is longer than 1,024 characters.", "Shorten it.", "crm", "Comments"),
+    "2001600": Entry(
+        InvalidData, _("YourReference is longer than 50 characters."), _("Shorten it."), "crm", "YourReference"
+    ),
+    "2001896": Entry(InvalidData, _("Comments is longer than 1,024 characters."), _("Shorten it."), "crm", "Comments"),
     "2003977": Entry(
         InvalidData,
-        "A row with a quantity has neither article nor description.",
-        "Give the line item a name or an article number.",
+        _("A row with a quantity has neither article nor description."),
+        _("Give the line item a name or an article number."),
         "crm",
         "Description",
     ),
@@ -229,8 +241,8 @@ TEXTS: tuple[tuple[str, Entry], ...] = (
         r"hämta/hitta moms|ogiltig momskod",
         Entry(
             Misconfigured,
-            "The VAT rate is not set up in the Fortnox company.",
-            "Set up the VAT rate in Fortnox, or map it to one that exists.",
+            _("The VAT rate is not set up in the Fortnox company."),
+            _("Set up the VAT rate in Fortnox, or map it to one that exists."),
             "fortnox",
             "VAT",
         ),
@@ -239,8 +251,8 @@ TEXTS: tuple[tuple[str, Entry], ...] = (
         r"hämta/hitta valuta|currency mismatch",
         Entry(
             Misconfigured,
-            "The currency is not set up in the Fortnox company.",
-            "Add the currency in Fortnox under Register, Currencies.",
+            _("The currency is not set up in the Fortnox company."),
+            _("Add the currency in Fortnox under Register, Currencies."),
             "fortnox",
             "Currency",
         ),
@@ -251,21 +263,21 @@ TEXTS: tuple[tuple[str, Entry], ...] = (
         r"bankuppgifter saknas|om inte företaget är registrerat",
         Entry(
             Misconfigured,
-            "The Fortnox company lacks details that this action needs.",
-            "Complete the company settings in Fortnox.",
+            _("The Fortnox company lacks details that this action needs."),
+            _("Complete the company settings in Fortnox."),
             "fortnox",
         ),
     ),
     (r"måste vara klarmarkerad|felaktig action", _REQUEST),
-    (r"ocr-numret används redan", Entry(Conflict, "The OCR number is taken.", "Use another.", "fortnox", "OCR")),
+    (r"ocr-numret används redan", Entry(Conflict, _("The OCR number is taken."), _("Use another."), "fortnox", "OCR")),
     (r"feature inte tillgänglig", _LICENCE),
     (r"payment date cannot precede", _VALUE),
     (
         r"räkenskapsår|fiscal year|financial year",
         Entry(
             Misconfigured,
-            "Fortnox has no financial year for the date.",
-            "Create the financial year in Fortnox.",
+            _("Fortnox has no financial year for the date."),
+            _("Create the financial year in Fortnox."),
             "fortnox",
         ),
     ),

@@ -40,9 +40,9 @@ def _ask(code: str, title: str, ask: Callable[[], ReadinessLine | None]) -> list
     except (AuthenticationFailed, RateLimited):
         raise
     except PermissionMissing as error:
-        return [ReadinessLine(code, "error", title, error.message, str(error.context.get("remedy", "")))]
+        return [ReadinessLine(code, "error", title, error.message, _(str(error.context.get("remedy", ""))))]
     except SyncError as error:
-        return [ReadinessLine(code, "warning", title, error.message, str(error.context.get("remedy", "")))]
+        return [ReadinessLine(code, "warning", title, error.message, _(str(error.context.get("remedy", ""))))]
     return [line] if line else []
 
 

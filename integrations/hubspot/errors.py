@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from integrations.errors import (
     AuthenticationFailed,
     Conflict,
@@ -37,24 +39,24 @@ class Entry:
     side: str
 
 
-_VALUE = Entry(InvalidData, "HubSpot does not accept this value.", "Correct the value, or its mapping.", "crm")
+_VALUE = Entry(InvalidData, _("HubSpot does not accept this value."), _("Correct the value, or its mapping."), "crm")
 _REQUIRED = Entry(
     Misconfigured,
-    "The portal demands a value for this property when a record is created.",
-    "Map the property, or change the rule in HubSpot under Settings, Objects.",
+    _("The portal demands a value for this property when a record is created."),
+    _("Map the property, or change the rule in HubSpot under Settings, Objects."),
     "hubspot",
 )
-_TOKEN = Entry(AuthenticationFailed, "HubSpot does not accept our token.", "Reconnect HubSpot.", "hubspot")
+_TOKEN = Entry(AuthenticationFailed, _("HubSpot does not accept our token."), _("Reconnect HubSpot."), "hubspot")
 _SCOPE = Entry(
     PermissionMissing,
-    "The connection was not granted this part of HubSpot.",
-    "Reconnect HubSpot and approve all permissions.",
+    _("The connection was not granted this part of HubSpot."),
+    _("Reconnect HubSpot and approve all permissions."),
     "hubspot",
 )
-_GONE = Entry(Missing, "HubSpot has no such record.", "It may be archived or merged; link it again.", "crm")
-_LIMIT = Entry(RateLimited, "HubSpot's rate limit is reached.", "Nothing; it is tried again.", "vendor")
-_EXISTS = Entry(Conflict, "Something of the same name exists in HubSpot.", "Use the existing one.", "hubspot")
-_IN_USE = Entry(Conflict, "HubSpot refuses to remove what is in use.", "Stop using it first.", "hubspot")
+_GONE = Entry(Missing, _("HubSpot has no such record."), _("It may be archived or merged; link it again."), "crm")
+_LIMIT = Entry(RateLimited, _("HubSpot's rate limit is reached."), _("Nothing; it is tried again."), "vendor")
+_EXISTS = Entry(Conflict, _("Something of the same name exists in HubSpot."), _("Use the existing one."), "hubspot")
+_IN_USE = Entry(Conflict, _("HubSpot refuses to remove what is in use."), _("Stop using it first."), "hubspot")
 
 # By `subCategory`, `errors[].code`, `policyName` or `category`; the first of these that is listed decides.
 CODES: Mapping[str, Entry] = {
@@ -65,20 +67,20 @@ CODES: Mapping[str, Entry] = {
     "crm.associations.NO_ASSOCIATIONS_FOUND": _GONE,
     "PROPERTY_DOESNT_EXIST": Entry(
         Misconfigured,
-        "HubSpot has no property of this name.",
-        "Create the property in HubSpot, or remove it from the mapping.",
+        _("HubSpot has no property of this name."),
+        _("Create the property in HubSpot, or remove it from the mapping."),
         "mapping",
     ),
     "INVALID_OPTION": Entry(
         InvalidData,
-        "The value is not among the options of the property.",
-        "Add the option in HubSpot, or translate the value with a value map.",
+        _("The value is not among the options of the property."),
+        _("Add the option in HubSpot, or translate the value with a value map."),
         "mapping",
     ),
     "CURRENCY": Entry(
         Misconfigured,
-        "The currency is not enabled in HubSpot.",
-        "Add the currency in HubSpot under Settings, Account defaults, Currency.",
+        _("The currency is not enabled in HubSpot."),
+        _("Add the currency in HubSpot under Settings, Account defaults, Currency."),
         "hubspot",
     ),
     "INVALID_LONG": _VALUE,
@@ -89,17 +91,17 @@ CODES: Mapping[str, Entry] = {
     "VALUE_TOO_LONG": _VALUE,
     "READ_ONLY_VALUE": Entry(
         Misconfigured,
-        "HubSpot calculates this property itself; it cannot be written.",
-        "Remove the property from the mapping.",
+        _("HubSpot calculates this property itself; it cannot be written."),
+        _("Remove the property from the mapping."),
         "mapping",
     ),
     "CONFLICTING_UNIQUE_VALUE": Entry(
         Conflict,
-        "Another record already has this unique value.",
-        "Link to that record, or merge the two in HubSpot.",
+        _("Another record already has this unique value."),
+        _("Link to that record, or merge the two in HubSpot."),
         "crm",
     ),
-    "CONFLICT": Entry(Conflict, "A record of the same identity exists.", "Link to the existing record.", "crm"),
+    "CONFLICT": Entry(Conflict, _("A record of the same identity exists."), _("Link to the existing record."), "crm"),
     "OBJECT_ALREADY_EXISTS": _EXISTS,
     "Properties.PROPERTY_WITH_NAME_EXISTS": _EXISTS,
     "PropertyValidationError.CANNOT_DELETE_PROPERTY_IN_USE": _IN_USE,
@@ -107,26 +109,28 @@ CODES: Mapping[str, Entry] = {
     "PipelineError.STAGE_ID_IN_USE": _IN_USE,
     "NON_UNIQUE_KEY": Entry(
         Misconfigured,
-        "The property used as key is not unique in HubSpot.",
-        "Let the set-up create the key property; an existing one cannot be made unique.",
+        _("The property used as key is not unique in HubSpot."),
+        _("Let the set-up create the key property; an existing one cannot be made unique."),
         "hubspot",
     ),
     "ASSOCIATION_TYPE": Entry(
         Misconfigured,
-        "HubSpot has no such kind of association between these objects.",
-        "Check the association in the mapping.",
+        _("HubSpot has no such kind of association between these objects."),
+        _("Check the association in the mapping."),
         "mapping",
     ),
     "BAD_JSON": Entry(
-        Misconfigured, "HubSpot cannot read the request we made.", "Report this with the code.", "mapping"
+        Misconfigured, _("HubSpot cannot read the request we made."), _("Report this with the code."), "mapping"
     ),
-    "SEARCH_LIMIT": Entry(TooLarge, "A search reached more than HubSpot gives.", "Nothing; it is split.", "vendor"),
+    "SEARCH_LIMIT": Entry(
+        TooLarge, _("A search reached more than HubSpot gives."), _("Nothing; it is split."), "vendor"
+    ),
     "MISSING_REQUIRED_PROPERTY": _REQUIRED,
     "MISSING_CONDITIONAL_REQUIRED_PROPERTY": _REQUIRED,
     "EDIT_ASSOCIATIONS": Entry(
         PermissionMissing,
-        "The HubSpot user behind the connection may not edit associations.",
-        "Reconnect as a user who may, or give the permission.",
+        _("The HubSpot user behind the connection may not edit associations."),
+        _("Reconnect as a user who may, or give the permission."),
         "hubspot",
     ),
     "RATE_LIMITS": _LIMIT,
@@ -134,9 +138,9 @@ CODES: Mapping[str, Entry] = {
     "TEN_SECONDLY_ROLLING": _LIMIT,
     "SECONDLY": _LIMIT,
     "DAILY": _LIMIT,
-    "LOCKED": Entry(Transient, "The record is locked for a moment.", "Nothing; it is tried again.", "vendor"),
+    "LOCKED": Entry(Transient, _("The record is locked for a moment."), _("Nothing; it is tried again."), "vendor"),
     "MIGRATION_IN_PROGRESS": Entry(
-        Transient, "HubSpot is moving the account to another data centre.", "Nothing; it waits.", "vendor"
+        Transient, _("HubSpot is moving the account to another data centre."), _("Nothing; it waits."), "vendor"
     ),
 }
 
