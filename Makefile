@@ -5,7 +5,7 @@ SERVE ?= 1
 PORT ?= 8000
 SANDBOX_PORT ?= 9400
 
-.PHONY: setup demo test lint bench requirements messages
+.PHONY: setup demo test lint bench requirements
 
 setup: .venv/.stamp
 

@@ -15,7 +15,10 @@ from django.utils.translation import gettext as _
 from sync import queue
 from sync.engine import links
 from sync.models import Change, ChangeQuerySet
-from sync.states import Action, State, move
+from sync.states import State, move
+
+UNDECIDED = ("suggested", "ambiguous", "taken", "target_gone")
+"""Conflicts about which record is meant; a person may choose one, or a new one."""
 
 
 def retry(changes: ChangeQuerySet, user: Any) -> int:
@@ -60,7 +63,7 @@ def link_to(change: Change, target_id: str, user: Any) -> None:
 def create_new(change: Change, user: Any) -> None:
     """A person decided that no existing record is meant: plan again without matching. A link to a record that is gone
     is dissolved. Raises `ValueError` when there is nothing to decide."""
-    if change.state != State.REVIEW or change.action != Action.CONFLICT:
+    if change.state != State.REVIEW or change.error_code not in UNDECIDED:
         raise ValueError(_("There is nothing to decide about this change."))
     with transaction.atomic():
         if change.error_code == "target_gone":

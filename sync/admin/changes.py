@@ -109,7 +109,8 @@ class ChangeAdmin(ReadOnlyAdmin):
                 "dismiss": self.has_dismiss_permission(request) and change.state in DISMISSABLE,
                 "approve": self.has_approve_permission(request) and change.state == State.HELD,
                 "decide": self.has_retry_permission(request)
-                and change.state == State.REVIEW and change.action == Action.CONFLICT,
+                and change.state == State.REVIEW
+                and change.error_code in repair.UNDECIDED,
             },
         }  # fmt: skip
         return TemplateResponse(request, "admin/sync/change/detail.html", context)

@@ -64,8 +64,9 @@ def needs_intent(ctx: FlowContext, change: Change) -> bool:
 def claim(
     ctx: FlowContext, ids: Sequence[int] | None = None, limit: int = GROUP, leave: Collection[int] = ()
 ) -> list[Change]:
-    """Move up to `limit` due changes, without those of `leave`, to `sending` and return them. Creates that need an intent keep their state:
-    `exactly_once` claims each under its own lock."""
+    """Move up to `limit` due changes, without those of `leave`, to `sending` and return them.
+
+    Creates that need an intent keep their state: `exactly_once` claims each under its own lock."""
     with transaction.atomic():
         due = Change.objects.deliverable().filter(flow=ctx.flow, replan=False).exclude(pk__in=leave)
         if ids is not None:

@@ -43,6 +43,7 @@ def extract(ctx: FlowContext, listed: Sequence[Record], *, by_version: bool, for
     changed); otherwise every record that a delta list reports is read in full. `force` keeps everything.
     """
     result = Extracted(seen=len(listed))
+    _seen_through(ctx, listed)
     result.links = links.by_source(ctx.flow, [record.id for record in listed])
     candidates = [
         record
@@ -71,6 +72,12 @@ def extract(ctx: FlowContext, listed: Sequence[Record], *, by_version: bool, for
 
 def _version_known(ctx: FlowContext, link: EntityLink | None, record: Record) -> bool:
     return bool(link and record.version and links.version(ctx.flow, link) == record.version)
+
+
+def _seen_through(ctx: FlowContext, listed: Sequence[Record]) -> None:
+    """A new version of the mapping may want other fields of a record that did not change: its list hash is another."""
+    for record in listed:
+        record.version = links.list_version(ctx.mapping_set.pk, record.version)
 
 
 def _complete(ctx: FlowContext, records: list[Record], result: Extracted) -> list[Record]:

@@ -6,6 +6,7 @@ that translates, so the rest of the engine never asks which way a flow points.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -78,8 +79,13 @@ def fingerprint(flow: Flow, link: EntityLink) -> str:
     return str(getattr(link, f"{flow.source_side}_fingerprint"))
 
 
+def list_version(mapping_version: int, listed: str) -> str:
+    """Hash of a record as a list shows it, seen through one version of the mapping; "" for no list hash."""
+    return hashlib.sha256(f"{mapping_version}:{listed}".encode()).hexdigest() if listed else ""
+
+
 def version(flow: Flow, link: EntityLink) -> str:
-    """Hash of the source record as the list showed it when the flow last looked."""
+    """What `list_version` gave when the flow last looked."""
     return str(getattr(link, f"{flow.source_side}_version"))
 
 

@@ -204,8 +204,10 @@ def _planned(ctx: FlowContext, run: SyncRun) -> None:
 
 
 def _adopt(ctx: FlowContext, run: SyncRun) -> None:
-    """One plan waits per flow: what older runs still hold belongs to the newest, which a person approves."""
-    moved = Change.objects.filter(flow=ctx.flow, state=State.HELD).exclude(run=run).update(run=run)
+    """One plan waits per flow: what older runs still hold belongs to the newest, which a person approves. What a
+    person approved already stays with its run, which is about to release it."""
+    waiting = Change.objects.filter(flow=ctx.flow, state=State.HELD).exclude(run__state=SyncRun.State.DELIVERING)
+    moved = waiting.exclude(run=run).update(run=run)
     older = SyncRun.objects.filter(flow=ctx.flow, state=SyncRun.State.HELD, pk__lt=run.pk)
     text = in_every_language(say(_("Run {number} holds these changes now."), number=run.pk))
     older.update(state=SyncRun.State.CANCELLED, finished_at=timezone.now(), hold_reason=text)
@@ -252,6 +254,8 @@ def _failed(run: SyncRun, error: SyncError) -> None:
 def _finish(ctx: FlowContext, run: SyncRun | None, done: Work) -> None:
     """Close the flow's delivering runs that have nothing queued or on its way; the others look again when it is due."""
     for delivering in SyncRun.objects.filter(flow=ctx.flow, state=SyncRun.State.DELIVERING):
+        if Change.objects.filter(run=delivering, state=State.HELD).exists():
+            continue  # approved while we were at work, or its catch-up failed: the next pass releases what it holds
         busy = Change.objects.filter(run=delivering, state__in=_BUSY)
         times = busy.aggregate(
             due=Min("due_at", filter=Q(state__in=_WAITING)), settled=Min("settle_until", filter=~Q(state__in=_WAITING))

@@ -35,6 +35,7 @@ def choose(page: Page, action: str) -> None:
 
 def fits(page: Page) -> None:
     """Nothing sticks out sideways: the page itself never scrolls that way."""
+    page.wait_for_load_state()
     wide, seen = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert wide <= seen, (page.url, wide, seen)
 

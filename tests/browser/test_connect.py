@@ -4,50 +4,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from integrations.models import ConnectedAccount, Integration
 from tests.integrations.consent import Consultant, Remote, remote, sandbox_process  # noqa: F401
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PICTURES = os.environ.get("SCREENSHOTS", "")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for the module. Playwright runs a loop in this thread; Django must be told that this is fine."""
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=ARGUMENTS
-        )
-        yield browser
-        browser.close()
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 class Desk:
     """A consultant before a real screen."""
 
-    def __init__(self, chromium: Browser, server: str, remote: Remote, *, javascript: bool = True) -> None:
+    def __init__(self, browser: Browser, server: str, remote: Remote, *, javascript: bool = True) -> None:
         self.consultant = Consultant(remote)
         self.server = server
-        context = chromium.new_context(
+        context = browser.new_context(
             viewport={"width": 1200, "height": 900}, java_script_enabled=javascript, locale="en-GB"
         )
         cookie = self.consultant.browser.cookies["sessionid"].value
@@ -82,10 +59,8 @@ def served(live_server: Any, settings: Any, remote: Remote) -> str:
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_both_systems_are_connected_and_paired(
-    chromium: Browser, served: str, remote: Remote, javascript: bool
-) -> None:
-    desk = Desk(chromium, served, remote, javascript=javascript)
+def test_both_systems_are_connected_and_paired(browser: Browser, served: str, remote: Remote, javascript: bool) -> None:
+    desk = Desk(browser, served, remote, javascript=javascript)
     page = desk.page
     desk.open("/admin/integrations/integration/connect/")
     desk.picture("1-organization")
@@ -108,8 +83,8 @@ def test_both_systems_are_connected_and_paired(
     assert desk.complaints == []
 
 
-def test_a_window_of_its_own_may_be_closed(chromium: Browser, served: str, remote: Remote) -> None:
-    desk = Desk(chromium, served, remote)
+def test_a_window_of_its_own_may_be_closed(browser: Browser, served: str, remote: Remote) -> None:
+    desk = Desk(browser, served, remote)
     page = desk.page
     desk.open(f"/admin/integrations/integration/connect/{desk.consultant.organization.pk}/")
     with page.context.expect_page() as opened:
@@ -124,8 +99,8 @@ def test_a_window_of_its_own_may_be_closed(chromium: Browser, served: str, remot
     expect(page.get_by_role("button", name="Connect another HubSpot account")).to_be_visible()
 
 
-def test_a_declined_approval_leads_back_to_the_button(chromium: Browser, served: str, remote: Remote) -> None:
-    desk = Desk(chromium, served, remote)
+def test_a_declined_approval_leads_back_to_the_button(browser: Browser, served: str, remote: Remote) -> None:
+    desk = Desk(browser, served, remote)
     page = desk.page
     desk.open(f"/admin/integrations/integration/connect/{desk.consultant.organization.pk}/")
     page.get_by_role("button", name="Connect HubSpot", exact=True).click()
@@ -138,9 +113,9 @@ def test_a_declined_approval_leads_back_to_the_button(chromium: Browser, served:
 
 
 def test_the_account_page_tests_reauthenticates_and_disconnects(
-    chromium: Browser, served: str, remote: Remote, settings: Any
+    browser: Browser, served: str, remote: Remote, settings: Any
 ) -> None:
-    desk = Desk(chromium, served, remote)
+    desk = Desk(browser, served, remote)
     page = desk.page
     desk.open(f"/admin/integrations/integration/connect/{desk.consultant.organization.pk}/")
     page.get_by_role("button", name="Connect Fortnox", exact=True).click()

@@ -49,7 +49,7 @@ class Command(BaseCommand):
             person = story.make_person()
             processes.start(
                 "web", sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}",
-                "--workers=1", "--threads=8", "--access-logfile=-",
+                "--workers=1", "--threads=8",
             )  # fmt: skip
             processes.manage("worker", "worker", "--grace=20")
             processes.wait_for(f"{base}/livez")
@@ -95,7 +95,8 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         from integrations.models import Organization
 
-        if Organization.objects.exclude(name=story.ORGANIZATION).exists():
+        names = set(Organization.objects.values_list("name", flat=True))
+        if names and story.ORGANIZATION not in names:
             raise CommandError(
                 "This database holds other organizations. Point DATABASE_URL at an empty one for the demonstration."
             )
