@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from sync.engine.approve import approve
+from sync.engine.run import work
 from sync.models import Change, Flow, SyncRun
 from sync.states import State
 from tests.end_to_end import reference
-from tests.end_to_end.checks import FLOWS, Before, check_all, check_deals, check_explained
+from tests.end_to_end.checks import FLOWS, Before, check_all, check_companies, check_deals, check_explained
 from tests.end_to_end.world import ARTICLES, CUSTOMERS, INVOICES, World
 
 Build = Callable[..., World]
@@ -32,6 +34,36 @@ def test_nothing_is_written_before_a_person_approved_and_everything_is_right_aft
         assert (run.state, there.flow(slug).first_run_pending) == (SyncRun.State.DONE, False)
     check_all(there, before)
     assert len(before.outcome.review) > 5 and sum(1 for t in before.outcome.targets.values() if t) > 20
+
+
+def test_an_approval_in_the_middle_of_other_work_is_not_lost(world: Build) -> None:
+    there = world(customers=20, approved=False)
+    before = Before(there)
+    run = there.sync(CUSTOMERS)
+
+    def approved_meanwhile() -> bool:
+        approve(run, None)
+        return True
+
+    work(there.flow(CUSTOMERS), keep_going=approved_meanwhile)
+    run.refresh_from_db()
+    assert run.state == SyncRun.State.DELIVERING
+    there.quiet(CUSTOMERS)
+    check_companies(there, before)
+
+
+def test_an_approval_whose_catch_up_fails_is_not_lost(world: Build) -> None:
+    there = world(customers=20, approved=False)
+    before = Before(there)
+    run = there.sync(CUSTOMERS)
+    there.faults(status_500=1.0, match={"system": "fortnox"})
+    there.approve(run)
+    run.refresh_from_db()
+    assert (run.state, run.error_class) == (SyncRun.State.DELIVERING, "transient")
+    there.faults()
+    there.later()
+    work(there.flow(CUSTOMERS))
+    check_companies(there, before)
 
 
 def _kind(slug: str) -> str:
@@ -156,7 +188,8 @@ def test_two_customers_of_one_organisation_number_make_one_company(world: Build)
     assert sorted(c["properties"]["fortnox_id"] for c in there.hubspot("companies")) == ["1", "3"]
     change = there.newest(CUSTOMERS)["2"]
     assert (change.state, change.error_code) == (State.REVIEW, "taken")
-    assert "belongs to 1 already" in change.reason["en"]
+    owner = there.fortnox("customers")[0]["Name"]
+    assert f"belongs to {owner} already" in change.reason["en"] or "belongs to 1 already" in change.reason["en"]
 
 
 def test_held_and_blocked_records_say_why(world: Build) -> None:
