@@ -10,6 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from integrations.errors import AuthenticationFailed, ErrorClass, InvalidData, RateLimited, Transient
+from mappings.models import FieldMapping
+from mappings.models.versions import new_draft, publish
 from sync.models import Change, EntityLink, Flow, SyncRun
 from sync.repair import create_new, dismiss, link_to, retry
 from tests.factories import make_superuser
@@ -565,3 +567,21 @@ def test_a_run_that_finds_nothing_costs_constant_sql(tiny: World) -> None:
         return len(captured)
 
     assert queries(3) == queries(300)
+
+
+def test_a_new_mapping_version_reaches_unchanged_records_in_a_full_run(tiny: World) -> None:
+    world = tiny()
+    world.ledger.detail_only["customer"] = {"note"}
+    world.customer(1, note="from the detail")
+    world.sync()
+    draft = new_draft(world.flow.mapping_set(), None)
+    FieldMapping.objects.create(mapping_set=draft, position=9, target_field="phone", expression="customer.note")
+    publish(draft, None, check=False)
+    world.ledger.clock += 100
+    world.sync()
+    assert "phone" not in world.crm.rows("company")["1"]  # a delta reads only what changed
+    world.sync(full=True)
+    assert world.crm.rows("company")["1"]["phone"] == "from the detail"
+    world.ledger.calls.clear()
+    world.sync(full=True)
+    assert world.ledger.calls["detail"] == 0
