@@ -19,3 +19,20 @@ TEXTS = frozenset(
         _("Text row: no article and no quantity."),
     }
 )
+
+NAMES = frozenset(
+    {
+        _("Customers to companies"),
+        _("Articles to products"),
+        _("Invoices to deals"),
+        _("Fortnox customers create and update HubSpot companies."),
+        _("Fortnox articles create and update HubSpot products."),
+        _("Fortnox invoices become HubSpot deals with line items in the pipeline “Fortnox Invoices”."),
+    }
+)
+"""What the presets are called and what they say of themselves, translated where they are offered."""
+
+OBJECTS = frozenset(
+    {_("customer"), _("article"), _("invoice"), _("company"), _("product"), _("deal"), _("line_item"), _("contact")}
+)
+"""What people call the objects of both sides, translated where a flow shows them."""
