@@ -85,25 +85,30 @@ class MappingSetAdmin(DraftOnly, ScopedAdmin):
     readonly_fields = ("version", "state", "based_on", "created_by", "created_at", "published_by", "published_at")
     fieldsets = (
         (None, {"fields": (("name", "slug"), "integration", "note")}),
-        (_("Direction"), {"fields": (("source_side", "source_object"), ("target_side", "target_object"))}),
+        (
+            _("Direction"),
+            {"classes": ("collapse",), "fields": (("source_side", "source_object"), ("target_side", "target_object"))},
+        ),
         (
             _("Keys and title"),
             {
+                "classes": ("collapse",),
                 "fields": (
                     ("unique_field", "unique_expression"),
                     ("line_unique_field", "line_unique_expression"),
                     "title_expression",
-                )
+                ),
             },
         ),
         (
             _("Version"),
             {
+                "classes": ("collapse",),
                 "fields": (
                     ("version", "state", "based_on"),
                     ("created_by", "created_at"),
                     ("published_by", "published_at"),
-                )
+                ),
             },
         ),
     )
