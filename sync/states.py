@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db import transaction
 from django.db.models import TextChoices
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -75,14 +76,15 @@ def sources_of(to: State) -> list[State]:
     return [state for state, following in ALLOWED.items() if to in following]
 
 
+@transaction.atomic(savepoint=False)
 def move(
     changes: ChangeQuerySet, to: State, *, message: str, user: Any = None, log: bool = True, **updates: Any
 ) -> list[int]:
     """Move those of `changes` that may go there to `to`, with `updates`, and log each; returns the ids that moved.
 
-    Call inside a transaction: the rows are locked, moved by one conditional UPDATE and logged together. A row that
-    another process moved first is simply not in the result. `log=False` is for the step of an idempotent batch into
-    `sending`, which says nothing that its outcome does not say.
+    The rows are locked, moved by one conditional UPDATE and logged together, in the caller's transaction or in its
+    own. A row that another process moved first is simply not in the result. `log=False` is for the step of an
+    idempotent batch into `sending`, which says nothing that its outcome does not say.
     """
     from sync.models import Change, SyncLogEntry
 
