@@ -148,8 +148,8 @@ Q_CLUSTER: dict[str, Any] = {
     "bulk": 1,
     "poll": 0.2,
     "guard_cycle": 0.5,
-    "timeout": env.int("Q_TIMEOUT", default=60),
-    "retry": env.int("Q_RETRY", default=360),
+    "timeout": env.int("Q_TIMEOUT", default=180),
+    "retry": env.int("Q_RETRY", default=900),
     "max_attempts": 1,
     "ack_failures": True,
     "save_limit": -1,
@@ -161,8 +161,8 @@ Q_CLUSTER: dict[str, Any] = {
         "bulk": {
             "workers": env.int("Q_BULK_WORKERS", default=2),
             "queue_limit": env.int("Q_BULK_WORKERS", default=2),
-            "timeout": 120,
-            "retry": 600,
+            "timeout": 180,
+            "retry": 900,
         }
     },
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -69,7 +70,8 @@ def create_new(change: Change, user: Any) -> None:
         if change.error_code == "target_gone":
             for link in links.by_source(change.flow, [change.source_id]).values():
                 link.delete()
-        Change.objects.filter(pk=change.pk).update(decision="create")
+        # A generation of its own: the reference of a create that the remote cannot deduplicate is used once.
+        Change.objects.filter(pk=change.pk).update(decision="create", generation=F("generation") + 1)
         retry(Change.objects.filter(pk=change.pk), user)
 
 

@@ -58,7 +58,7 @@ FINAL = (State.APPLIED, State.SKIPPED, State.DISMISSED, State.SUPERSEDED)
 
 ALLOWED: dict[State, frozenset[State]] = {
     State.PLANNED: frozenset({State.HELD, State.QUEUED, State.SUPERSEDED, State.DISMISSED}),
-    State.HELD: frozenset({State.QUEUED, State.SUPERSEDED, State.DISMISSED, State.REVIEW}),
+    State.HELD: frozenset({State.QUEUED, State.RETRYING, State.SUPERSEDED, State.DISMISSED, State.REVIEW}),
     State.QUEUED: frozenset({State.SENDING, State.HELD, State.SUPERSEDED, State.REVIEW, State.DISMISSED}),
     State.SENDING: frozenset({State.APPLIED, State.UNKNOWN, State.RETRYING, State.REVIEW, State.QUEUED}),
     State.UNKNOWN: frozenset({State.APPLIED, State.QUEUED, State.REVIEW}),

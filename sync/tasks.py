@@ -32,9 +32,10 @@ def tick() -> int:
     """Each minute: say we live, refresh tokens that are due, ring for due work. Returns how many flows are due."""
     try:
         beat(queue.INTERACTIVE)
-        refresh_due_accounts(timezone.now())
         queue.kick(queue.BULK)  # also when nothing is due: the drain is the bulk workers' sign of life
-        return due_flows().count()
+        due = due_flows().count()
+        refresh_due_accounts(timezone.now())  # last: it speaks to vendors, and nobody else should wait for them
+        return due
     except Exception:
         logger.exception("tick failed")
         return -1
@@ -92,6 +93,7 @@ def due_flows() -> FlowQuerySet:
 
 def serve(flow: Flow, keep_going: Callable[[], bool]) -> bool:
     """Do what is due for one flow; False when it should be left alone for the rest of this drain."""
+    order: Order | None = None
     try:
         ConnectedAccount.objects.filter(pk=flow.integration.ledger_account_id).update(last_served_at=timezone.now())
         order = _take_order(flow)
@@ -101,6 +103,8 @@ def serve(flow: Flow, keep_going: Callable[[], bool]) -> bool:
         return not done.busy and done.run is not None and done.run.state != SyncRun.State.PLANNING
     except Exception:
         logger.exception("serving flow %s failed", flow.pk)
+        if order is not None and order.trigger != SyncRun.Kind.SCHEDULE:
+            _give_back(flow, order)  # nothing was started: what a person or a pass asked for stays due
         return False
 
 

@@ -24,7 +24,7 @@ AHEAD = 3
 """List pages under way while the caller works on one."""
 CHUNK = 100
 RECENT = timedelta(hours=48)
-RECENTLY_PAID = timedelta(days=3)
+RECENTLY_PAID = timedelta(days=60)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from integrations.connector import FieldType, Outcome, Value, Write
-from integrations.errors import Misconfigured, OutcomeUnknown, SyncError
+from integrations.errors import Misconfigured, Missing, OutcomeUnknown, SyncError
 from integrations.hubspot import values
 from integrations.hubspot.batches import Answer, Batches
 from integrations.hubspot.client import BATCH, HubSpot
@@ -124,21 +124,25 @@ class Writer:
             return
         try:
             amounts = self._amounts(mine, outcomes)
+            mine = {key: write for key, write in mine.items() if outcomes[key].error is None}
             ids = self._upsert_lines(mine, outcomes)
             before = self._attached([key for key in mine if outcomes[key].created is not True], outcomes)
             self._attach(ids, before, outcomes)
-            self._archive_rest(ids, before)
+            self._archive_rest(ids, before, outcomes)
             self._assert_amounts(amounts, outcomes)
         except SyncError as error:
             for key in mine:
                 outcomes[key] = _failed(outcomes[key], error)
 
-    def _amounts(self, mine: Mapping[str, Write], outcomes: Mapping[str, Outcome]) -> dict[str, str]:
-        """The amount each deal must have afterwards: what we write, else what it has now."""
+    def _amounts(self, mine: Mapping[str, Write], outcomes: dict[str, Outcome]) -> dict[str, str]:
+        """The amount each deal must have afterwards: what we write, else what it has now. A deal whose amount cannot be
+        read fails before its lines are touched; the write is repeatable."""
         amounts = {key: values.wire("amount", w.fields["amount"]) for key, w in mine.items() if "amount" in w.fields}
         others = {outcomes[k].id: k for k in mine if k not in amounts and outcomes[k].created is not True}
         for deal_id, record in self.reader.batch("deal", list(others), ["amount"]).items() if others else ():
-            if not isinstance(record, SyncError) and record.fields["amount"] is not None:
+            if isinstance(record, SyncError):
+                outcomes[others[deal_id]] = _failed(outcomes[others[deal_id]], record)
+            elif record.fields["amount"] is not None:
                 amounts[others[deal_id]] = values.wire("amount", record.fields["amount"])
         return amounts
 
@@ -194,13 +198,28 @@ class Writer:
             outcome = outcomes[key]
             outcomes[key] = _changed(outcome, line_ids=dict(line_ids))
 
-    def _archive_rest(self, ids: Mapping[str, Mapping[str, str]], before: Mapping[str, Sequence[str]]) -> None:
-        """Archive our line items that are no longer among the lines; those without our key are a person's."""
-        rest = [i for key, line_ids in before.items() if key in ids for i in line_ids if i not in ids[key].values()]
-        if not rest:
+    def _archive_rest(
+        self, ids: Mapping[str, Mapping[str, str]], before: Mapping[str, Sequence[str]], outcomes: dict[str, Outcome]
+    ) -> None:
+        """Archive our line items that are no longer among the lines; those without our key are a person's. A line that
+        cannot be read, unless it is gone, fails its deal's write, which is repeatable."""
+        owner = {
+            line_id: key
+            for key, line_ids in before.items()
+            if key in ids
+            for line_id in line_ids
+            if line_id not in ids[key].values()
+        }
+        if not owner:
             return
-        found = self.reader.batch("line_item", rest, [LINE_KEY_PROPERTY])
-        ours = [r.id for r in found.values() if not isinstance(r, SyncError) and r.fields.get(LINE_KEY_PROPERTY)]
+        ours = []
+        for line_id, record in self.reader.batch("line_item", list(owner), [LINE_KEY_PROPERTY]).items():
+            if isinstance(record, Missing):
+                continue
+            if isinstance(record, SyncError):
+                outcomes[owner[line_id]] = _failed(outcomes[owner[line_id]], record)
+            elif record.fields.get(LINE_KEY_PROPERTY):
+                ours.append(record.id)
         for start in range(0, len(ours), BATCH):
             self.client.api.do(self.client.archive_call("line_item", ours[start : start + BATCH]))
 

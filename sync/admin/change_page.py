@@ -84,6 +84,9 @@ def _lead(change: Change, source: ConnectedAccount, target: ConnectedAccount) ->
         State.DISMISSED: _("Closed by a person. Nothing was written."),
         State.SUPERSEDED: _("Replaced by a newer plan. Nothing was written."),
     }
+    if change.state == State.RETRYING and change.decision == "approve":
+        sentence = _("Approved. The record is read once more, and written to %(place)s if it is still as you saw it.")
+        return sentence % {"place": place}
     return sentences[State(change.state)] % {"place": place, "record": record}
 
 

@@ -21,6 +21,9 @@ from sync.models import Change, ChangeQuerySet, Flow, SyncLogEntry, SyncRun
 from sync.states import State, move
 from sync.texts import in_every_language, say
 
+APPROVED = "approve"
+"""The decision that marks a single approval until the record has been read again."""
+
 
 def policy(ctx: FlowContext, run: SyncRun, *, force_hold: bool = False, approved: bool = False) -> InitialState:
     """How changes of `run` begin: held, planned (until the brake has been checked) or queued.
@@ -86,17 +89,20 @@ def approve(run: SyncRun, user: Any) -> None:
 
 
 def approve_changes(changes: ChangeQuerySet, user: Any) -> int:
-    """Queue the held ones among `changes` on behalf of `user`; returns how many.
+    """Approve the held ones among `changes` on behalf of `user`; returns how many.
 
-    A run whose last held change is approved this way is delivering, and counts as approved.
+    The worker reads each record again first; one that changed since it was planned is held again, as it is now. A run
+    whose last held change is approved this way is delivering, and counts as approved.
     """
     now = timezone.now()
     with transaction.atomic():
         moved = move(
             changes.filter(state=State.HELD, integration__mode=Integration.Mode.LIVE),
-            State.QUEUED,
+            State.RETRYING,
             message=f"approved by {user}",
             user=user,
+            replan=True,
+            decision=APPROVED,
             approved_by=user,
             approved_at=now,
             due_at=now,
@@ -123,7 +129,10 @@ def cancel_plan(run: SyncRun, user: Any) -> int:
         if SyncRun.objects.filter(flow=flow, state=SyncRun.State.PLANNING).exists():
             raise ValueError("A newer plan is being made. Wait until it is ready.")
         message = f"plan cancelled by {user}"
-        cancelled = move(Change.objects.filter(run=run, state=State.HELD), State.SUPERSEDED, message=message, user=user)
+        held = Change.objects.filter(run=run, state=State.HELD)
+        sources = list(held.values_list("source_id", flat=True))
+        cancelled = move(held, State.SUPERSEDED, message=message, user=user)
+        links.forget_versions(flow, sources)  # a list that looks the same must not hide what was planned
         flow.cursor = ""
         flow.save(update_fields=["cursor"])
         run.state, run.finished_at = SyncRun.State.CANCELLED, timezone.now()

@@ -121,7 +121,7 @@ class Draft:
             return None
         if target is None and not flow.may_create:
             return self._skipped(in_every_language(_("This flow may not create records.")), "create_off")
-        if target is not None and not flow.may_update and merged.changes:
+        if target is not None and not flow.may_update and (merged.changes or lines_changed or links_changed):
             return self._skipped(in_every_language(_("This flow may not update records.")), "update_off")
         change.action = Action.UPDATE if self.link else Action.LINK if target else Action.CREATE
         change.target_id = target.id if target else ""

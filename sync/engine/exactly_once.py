@@ -153,6 +153,12 @@ def _conclude(ctx: FlowContext, change: Change, hits: list[Record]) -> Counter[s
     return Counter({str(State.QUEUED): len(moved)})
 
 
+def give_up(change: Change) -> Counter[str]:
+    """An unknown outcome at a target that cannot be searched for our reference: a person looks."""
+    text = "The outcome is unknown, and the target cannot be searched for our reference."
+    return _review(change, OutcomeUnknown(text, code="no_marker"))
+
+
 def _review(change: Change, error: SyncError) -> Counter[str]:
     updates: dict[str, Any] = {
         "error_class": error.error_class,

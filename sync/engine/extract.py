@@ -17,7 +17,7 @@ from integrations.errors import AuthenticationFailed, RateLimited, SyncError, To
 from mappings.mapper import fingerprint
 from sync.engine import links
 from sync.engine.context import FlowContext
-from sync.models import Change, EntityLink
+from sync.models import Change, EntityLink, SyncRun
 from sync.states import OPEN, State
 
 LOAD_ROUNDS = 4
@@ -36,23 +36,32 @@ class Extracted:
     seen: int = 0
 
 
-def extract(ctx: FlowContext, listed: Sequence[Record], *, by_version: bool, force: bool = False) -> Extracted:
+def extract(
+    ctx: FlowContext, listed: Sequence[Record], *, by_version: bool, force: bool = False, run: SyncRun | None = None
+) -> Extracted:
     """Drop what has not changed from `listed` (one remote page).
 
     `by_version` trusts the hash of the list row (subset and full scans, where the remote did not say that the record
-    changed); otherwise every record that a delta list reports is read in full. `force` keeps everything.
+    changed); otherwise every record that a delta list reports is read in full. `force` keeps everything. What `run`
+    itself planned already, before it was interrupted, is not read again.
     """
     result = Extracted(seen=len(listed))
     _seen_through(ctx, listed)
     result.links = links.by_source(ctx.flow, [record.id for record in listed])
+    here = _planned_here(run, listed)
     candidates = [
         record
         for record in listed
-        if force or not (by_version and _version_known(ctx, result.links.get(record.id), record))
+        if force
+        or not (
+            here.get(record.id) == record.version
+            or (by_version and _version_known(ctx, result.links.get(record.id), record))
+        )
     ]
     result.unchanged += len(listed) - len(candidates)
     full = _complete(ctx, candidates, result)
-    known = {} if force else _known_fingerprints(ctx, [record.id for record in full])
+    again = run is not None and run.full  # everything is looked at anew, also what was left out on purpose
+    known = {} if force else _known_fingerprints(ctx, [record.id for record in full], skipped=not again)
     seen_again: list[EntityLink] = []
     for record in full:
         print_ = fingerprint(ctx.mapping, record)
@@ -119,7 +128,16 @@ def load_patiently(ctx: FlowContext, ids: list[str]) -> Iterator[Record | tuple[
         ids = [record_id for record_id, _error in failed]
 
 
-def _known_fingerprints(ctx: FlowContext, ids: list[str]) -> dict[str, str]:
+def _planned_here(run: SyncRun | None, listed: Sequence[Record]) -> dict[str, str]:
+    """List versions of the incomplete records that this run planned before it was interrupted."""
+    ids = [record.id for record in listed if not record.complete and record.version]
+    if run is None or not ids or not run.seen:
+        return {}
+    rows = Change.objects.filter(run=run, source_id__in=ids).exclude(state=State.SUPERSEDED)
+    return dict(rows.values_list("source_id", "source_version"))
+
+
+def _known_fingerprints(ctx: FlowContext, ids: list[str], *, skipped: bool) -> dict[str, str]:
     """Fingerprint of the newest change per record that is open, or was skipped or dismissed after the last delivery.
 
     A record whose latest plan already says this, or that a person dismissed as it is, is not planned again.
@@ -134,7 +152,7 @@ def _known_fingerprints(ctx: FlowContext, ids: list[str]) -> dict[str, str]:
     rows = Change.objects.filter(pk__in=list(newest)).values_list(
         "source_id", "state", "source_fingerprint", "mapping_set_id"
     )
-    keep = {*OPEN, State.SKIPPED, State.DISMISSED}
+    keep = {*OPEN, State.DISMISSED} | ({State.SKIPPED} if skipped else set())
     return {
         source_id: print_ if version == ctx.mapping_set.pk else ""
         for source_id, state, print_, version in rows

@@ -7,7 +7,7 @@ that translates, so the rest of the engine never asks which way a flow points.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from integrations.connector import Value
@@ -94,6 +94,18 @@ def looked(flow: Flow, link: EntityLink, fingerprint: str, version: str) -> Enti
     setattr(link, f"{flow.source_side}_fingerprint", fingerprint)
     setattr(link, f"{flow.source_side}_version", version)
     return link
+
+
+def forget_versions(flow: Flow, source_ids: Sequence[str]) -> None:
+    """Let the next full look read these records in full, whatever their list rows say."""
+    side = flow.source_side
+    for start in range(0, len(source_ids), 500):
+        rows = EntityLink.objects.filter(
+            integration_id=flow.integration_id,
+            **_objects(flow),
+            **{f"{side}_id__in": source_ids[start : start + 500]},
+        )
+        rows.update(**{f"{side}_version": ""})
 
 
 def save_looked(flow: Flow, links: list[EntityLink]) -> None:

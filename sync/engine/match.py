@@ -20,7 +20,7 @@ from mappings.matching import NORMALISERS, CompiledMatch
 from sync.engine import links
 from sync.engine.context import FlowContext
 from sync.models import Change
-from sync.states import OPEN, Action
+from sync.states import OPEN, Action, State
 
 LOCAL_INDEX_LIMIT = 20_000
 """Largest target register that is read whole to be searched locally (about 15 MB)."""
@@ -144,12 +144,19 @@ def _apply_rule(
     read = NORMALISERS[rule.normaliser].read
     values = {record.id: read(_value(ctx, rule.expression, record)) for record in records}
     hits = lookup.find(rule.target_field, rule.normaliser, list(values.values()))
-    # A number or a name may repeat across ledgers; a legal identity may not, and is shown to a person.
-    elsewhere = set() if rule.normaliser == IDENTITY else _keyed_elsewhere(ctx, records, hits)
+    elsewhere = _keyed_elsewhere(ctx, records, hits)
     for record in records:
         match, value = found[record.id], values[record.id]
         if value and rule.certain and rule.normaliser == IDENTITY:
             match.claim = f"{IDENTITY}:{value}"
+        foreign = [hit for hit in hits.get(value, ()) if hit.id in elsewhere]
+        if foreign and rule.normaliser == IDENTITY and rule.certain:
+            # A number or a name may repeat across ledgers; a legal identity may not, and is shown to a person.
+            match.candidates, match.rule = foreign, rule.label
+            match.taken_by = (
+                _text(foreign[0].fields.get(ctx.mapping.unique[0])) if ctx.mapping.unique else foreign[0].id
+            )
+            continue
         free = [hit for hit in hits.get(value, ()) if hit.id not in elsewhere]
         candidates = [hit for hit in free if _extra_agrees(ctx, rule, record, hit)]
         if len(candidates) == 1 and rule.certain:
@@ -210,7 +217,9 @@ def _reject_shared(ctx: FlowContext, found: dict[str, Match], titles: dict[str, 
         for target, source, title in rows.values_list("target_id", "source_id", "source_title"):
             holders[f"target:{target}"], titles[source] = source, title
     if claims:
-        rows = open_changes.filter(claim__in=claims).exclude(action=Action.CONFLICT).order_by("-pk")
+        # Also what was delivered: a search may not show it yet, and a local index was read before it.
+        lasting = Change.objects.filter(flow=ctx.flow, state__in=[*(str(state) for state in OPEN), State.APPLIED])
+        rows = lasting.filter(claim__in=claims).exclude(action=Action.CONFLICT).order_by("-pk")
         for claim, source, title in rows.values_list("claim", "source_id", "source_title"):
             holders[claim], titles[source] = source, title
     for record_id, match in found.items():

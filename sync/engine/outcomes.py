@@ -65,7 +65,7 @@ def verdict(change: Change, error: SyncError, *, repeatable: bool, now: datetime
             pass  # sending it again would be refused again; a spoilt answer to a repeatable write is asked for again
         case ErrorClass.TRANSIENT | ErrorClass.OUTCOME_UNKNOWN | ErrorClass.BUG | ErrorClass.TOO_LARGE:
             limit = MAX_BUG_ATTEMPTS if error.error_class == ErrorClass.BUG else MAX_ATTEMPTS
-            if change.attempts < limit and now - change.created_at < GIVE_UP_AFTER:
+            if change.attempts < limit and now - (change.approved_at or change.created_at) < GIVE_UP_AFTER:
                 return Verdict(State.RETRYING, explained | {"due_at": now + backoff(change.attempts)}, error.message)
     return Verdict(State.REVIEW, explained, error.message)
 

@@ -7,12 +7,16 @@ either as a change with a reason a consultant understands, or as a link that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from django.utils.translation import gettext_lazy as _
 
 from integrations.connector import Record
-from integrations.errors import Missing, SyncError
-from mappings.mapper import Mapped, map_record
+from integrations.errors import ErrorClass, Missing, SyncError
+from mappings.expressions import Compiled
+from mappings.mapper import Mapped, MappingError, Problem, map_record
 from sync.engine import links
 from sync.engine.context import FlowContext
 from sync.engine.draft import Draft, Related, error_fingerprint
@@ -20,7 +24,7 @@ from sync.engine.extract import Extracted
 from sync.engine.match import Lookup, Match, match
 from sync.models import Change, EntityLink, Flow
 from sync.states import Action, State
-from sync.texts import in_every_language
+from sync.texts import in_every_language, say
 
 Dependencies = Callable[[FlowContext, Flow, list[str]], None]
 """Imports the named source records of another flow now, as far as that flow's policy allows (RB17)."""
@@ -39,16 +43,18 @@ def plan(
     extracted: Extracted,
     lookup: Lookup,
     dependencies: Dependencies | None,
-    create: Collection[str] = (),
+    create: Mapping[str, int] = MappingProxyType({}),
 ) -> Planned:
     """Plan every record of `extracted`. Remote calls: look-ups for new records, one bulk read for linked ones.
 
-    `create` are source ids for which a person decided that no existing record is meant: they are not matched.
+    `create` are source ids (and the generation of the create) for which a person decided that no existing record is
+    meant: they are not matched.
     """
     planned = Planned()
     planned.changes += [_unreadable(ctx, record_id, error) for record_id, error in extracted.unreadable]
     mapped = {record.id: _map(ctx, record) for record in extracted.records}
-    takers = [record for record in extracted.records if _wanted(ctx, record, mapped[record.id], extracted)]
+    filter_ = ctx.filter()
+    takers = [record for record in extracted.records if _wanted(ctx, filter_, record, mapped[record.id], extracted)]
     related = _resolve_links(ctx, [mapped[record.id] for record in takers], dependencies)
     taken = {record.id for record in takers}
     unlinked = [record for record in takers if record.id not in extracted.links]
@@ -57,6 +63,7 @@ def plan(
     for record in extracted.records:
         draft = Draft(ctx, record, mapped[record.id], extracted)
         draft.change.decision = "create" if record.id in create else ""
+        draft.change.generation = create.get(record.id, 1)
         wanted = record.id in taken
         change = draft.decide(matches.get(record.id), current, related) if wanted else draft.skip()
         if change is None:
@@ -71,14 +78,28 @@ def _map(ctx: FlowContext, record: Record) -> Mapped:
     return map_record(ctx.mapping, record, ctx.parts, ctx.schema("target"))
 
 
-def _wanted(ctx: FlowContext, record: Record, mapped: Mapped, extracted: Extracted) -> bool:
-    """False for a record that the mapping or the flow's filter says to skip."""
+def _wanted(ctx: FlowContext, filter_: Compiled | None, record: Record, mapped: Mapped, extracted: Extracted) -> bool:
+    """False for a record that the mapping or the flow's filter says to skip. One that the filter cannot judge is
+    wanted, with that as its problem."""
     if mapped.skip and not (mapped.skip_create_only and record.id in extracted.links):
         return False
-    expression = ctx.filter()
-    if expression is None:
+    if filter_ is None:
         return True
-    return bool(expression.evaluate({**record.named(), **ctx.parts}, ctx.mapping.tables))
+    try:
+        return bool(filter_.evaluate({**record.named(), **ctx.parts}, ctx.mapping.tables))
+    except MappingError as error:
+        mapped.problems.append(
+            Problem(
+                code="filter",
+                rule="filter",
+                field="filter",
+                value=str(ctx.flow.filter_expression)[:200],
+                message=say(_("The flow's filter cannot be evaluated for this record: {error}"), error=error),
+                remedy=say(_("Mend the filter of the flow, or the record.")),
+                error_class=ErrorClass.CONFIGURATION,
+            )
+        )
+        return True
 
 
 def _current(

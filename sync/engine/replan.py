@@ -7,22 +7,23 @@ waits for.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.connector import Record
-from integrations.errors import SyncError
+from integrations.errors import AuthenticationFailed, RateLimited, SyncError, Transient
 from integrations.locks import process_lock
-from sync.engine import approve, exactly_once
+from sync.engine import approve, exactly_once, links
 from sync.engine.context import FlowContext, build
 from sync.engine.deliver import deliver
-from sync.engine.extract import Extracted, extract
+from sync.engine.extract import extract, load_patiently
 from sync.engine.match import Lookup
-from sync.engine.outcomes import backoff
+from sync.engine.outcomes import as_bug, backoff
 from sync.engine.plan import Dependencies, plan
 from sync.engine.store import InitialState, checkpoint, release_waiting, store
 from sync.models import Change, Flow, SyncRun
@@ -39,25 +40,28 @@ def plan_ids(
     initial: InitialState,
     *,
     force: bool,
-    create: Collection[str] = (),
+    create: Mapping[str, int] = MappingProxyType({}),
 ) -> Counter[str]:
     """Load the named source records and plan them now; `force` also plans what looks unchanged, `create` are those
-    that a person decided to create anew."""
+    that a person decided to create anew. Raises the errors that concern more than one record."""
     records: list[Record] = []
-    extracted = Extracted()
-    for loaded in ctx.source.load(ctx.flow.source_object, list(ids), ctx.mapping.reads):
+    unreadable: list[tuple[str, SyncError]] = []
+    for loaded in load_patiently(ctx, list(ids)):
         if isinstance(loaded, Record):
             records.append(loaded)
+        elif isinstance(loaded[1], Transient | RateLimited | AuthenticationFailed):
+            raise loaded[1]
         else:
-            extracted.unreadable.append(loaded)
-    extracted_records = extract(ctx, records, by_version=False, force=force)
-    extracted_records.unreadable = extracted.unreadable
-    planned = plan(ctx, extracted_records, Lookup(ctx, len(ids)), dependencies_of(run), create)
+            unreadable.append(loaded)
+    extracted = extract(ctx, records, by_version=False, force=force)
+    extracted.unreadable = unreadable
+    planned = plan(ctx, extracted, Lookup(ctx, len(ids)), dependencies_of(run), create)
     with transaction.atomic():
         counts = store(ctx, run, planned, initial)
         run.seen += len(ids)
         run.counts = dict(Counter(run.counts) + counts)
-        run.save(update_fields=["seen", "counts"])
+        approve.conclude(ctx, run)
+        run.save(update_fields=["seen", "counts", "hold_reason"])
     return counts
 
 
@@ -67,7 +71,8 @@ def dependencies_of(run: SyncRun) -> Dependencies:
     def imported(ctx: FlowContext, flow: Flow, ids: list[str]) -> None:
         waiting = Change.objects.open().filter(flow=flow, source_id__in=ids).exclude(state=State.QUEUED)
         wanted = sorted(set(ids) - set(waiting.values_list("source_id", flat=True)))
-        if not wanted or not flow.enabled or flow.first_run_pending or run.dry_run:
+        by_hand = flow.first_run_pending or flow.approval == Flow.Approval.ALWAYS
+        if not wanted or not flow.enabled or by_hand or run.dry_run:
             return
         with process_lock(f"flow:{flow.pk}", wait=5) as mine:
             if not mine:
@@ -77,16 +82,25 @@ def dependencies_of(run: SyncRun) -> Dependencies:
                 flow=flow, integration=ctx.integration, trigger=SyncRun.Kind.DEPENDENCY, state=SyncRun.State.DONE,
                 mapping_set=other.mapping_set, user=run.user, finished_at=timezone.now(),
             )  # fmt: skip
-            plan_ids(other, wanted, sub, approve.policy(other, sub, approved=True), force=False)
+            plan_ids(other, wanted, sub, approve.policy(other, sub), force=False)
             rows = Change.objects.filter(run=sub, state=State.QUEUED)
             deliver(other, ids=list(rows.values_list("pk", flat=True)))
+            _close(sub)
 
     return imported
 
 
+def _close(run: SyncRun) -> None:
+    """A run of named records is over: held when a person must look at what it planned."""
+    held = Change.objects.filter(run=run, state=State.HELD).exists()
+    SyncRun.objects.filter(pk=run.pk).update(
+        state=SyncRun.State.HELD if held else SyncRun.State.DONE, finished_at=timezone.now()
+    )
+
+
 def catch_up(ctx: FlowContext, run: SyncRun) -> None:
     """Before approved changes go out: re-read what moved since the plan. What moved is planned again and held."""
-    if run.subset or not ctx.flow.cursor:
+    if not ctx.flow.cursor:
         return
     catch = SyncRun.objects.create(
         flow=ctx.flow, integration=ctx.integration, trigger=run.trigger, user=run.approved_by, state=SyncRun.State.DONE,
@@ -112,40 +126,95 @@ def catch_up(ctx: FlowContext, run: SyncRun) -> None:
 
 def retry(ctx: FlowContext, keep_going: KeepGoing) -> None:
     """Requeue what is due again; what must be planned again first is planned from its source as it is now."""
-    now = timezone.now()
-    due = Change.objects.filter(flow=ctx.flow, state=State.RETRYING, due_at__lte=now)
+    release_linked(ctx)
+    due = Change.objects.filter(flow=ctx.flow, state=State.RETRYING, due_at__lte=timezone.now())
     with transaction.atomic():
         move(due.filter(replan=False), State.QUEUED, message="tried again", log=False)
-    while keep_going():
-        rows = list(
-            due.filter(replan=True).order_by("pk").values_list("pk", "source_id", "approved_by_id", "decision")[:100]
-        )
-        if not rows:
-            return
-        run = SyncRun.objects.create(
-            flow=ctx.flow, integration=ctx.integration, trigger=SyncRun.Kind.REPLAY, state=SyncRun.State.DONE,
-            mapping_set=ctx.mapping_set, user_id=rows[0][2],
-        )  # fmt: skip
-        approved = not (ctx.flow.first_run_pending or ctx.flow.approval == Flow.Approval.ALWAYS)
-        try:
-            initial = approve.policy(ctx, run, approved=approved)
-            create = {row[1] for row in rows if row[3] == "create"}
-            plan_ids(ctx, [row[1] for row in rows], run, initial, force=True, create=create)
-        except SyncError as error:
-            wait = timezone.now() + backoff(3)
-            Change.objects.filter(pk__in=[row[0] for row in rows]).update(due_at=wait)
-            SyncRun.objects.filter(pk=run.pk).update(
-                state=SyncRun.State.FAILED, error_class=error.error_class, error_message=error.message,
-                finished_at=timezone.now(),
-            )  # fmt: skip
-            return
-        with transaction.atomic():  # planned again and nothing was left to do
-            left = Change.objects.filter(pk__in=[row[0] for row in rows], state=State.RETRYING)
-            move(left, State.SUPERSEDED, message="planned again: nothing left to do")
-        held = Change.objects.filter(run=run, state=State.HELD).exists()
+    for by_person in (True, False):
+        rows = due.filter(replan=True, approved_by__isnull=not by_person).order_by("pk")
+        while keep_going():
+            group = list(rows[:100])
+            if not group or not _plan_again(ctx, group, by_person=by_person):
+                break
+
+
+def _plan_again(ctx: FlowContext, group: list[Change], *, by_person: bool) -> bool:
+    """Plan a group of changes again; False when the rest should wait. One that cannot be planned, for a reason that is
+    our fault, goes to a person and does not stop the others."""
+    run = SyncRun.objects.create(
+        flow=ctx.flow, integration=ctx.integration, trigger=SyncRun.Kind.REPLAY, state=SyncRun.State.DONE,
+        mapping_set=ctx.mapping_set, user_id=group[0].approved_by_id,
+    )  # fmt: skip
+    initial = _as_decided(ctx, run, group, by_person=by_person)
+    create = {change.source_id: change.generation for change in group if change.decision == "create"}
+    pks = [change.pk for change in group]
+    try:
+        plan_ids(ctx, [change.source_id for change in group], run, initial, force=True, create=create)
+    except SyncError as error:
+        Change.objects.filter(pk__in=pks).update(due_at=timezone.now() + backoff(3))
         SyncRun.objects.filter(pk=run.pk).update(
-            state=SyncRun.State.HELD if held else SyncRun.State.DONE, finished_at=timezone.now()
+            state=SyncRun.State.FAILED, error_class=error.error_class, error_message=error.message,
+            finished_at=timezone.now(),
+        )  # fmt: skip
+        return False
+    except Exception as exception:
+        SyncRun.objects.filter(pk=run.pk).update(state=SyncRun.State.FAILED, finished_at=timezone.now())
+        if len(group) > 1:
+            results = [_plan_again(ctx, [change], by_person=by_person) for change in group]  # every one gets its turn
+            return all(results)
+        _show_bug(group[0], exception)
+        return True
+    with transaction.atomic():  # planned again and nothing was left to do
+        left = Change.objects.filter(pk__in=pks, state=State.RETRYING)
+        move(left, State.SUPERSEDED, message="planned again: nothing left to do")
+    _close(run)
+    return True
+
+
+def _as_decided(ctx: FlowContext, run: SyncRun, group: list[Change], *, by_person: bool) -> InitialState:
+    """How what is planned again begins. What a person approved goes out if it is still what they saw; what they asked
+    to be retried goes out, unless the flow is approved by hand; the rest is under the flow's policy and its brakes."""
+    seen = {change.source_id: change.source_fingerprint for change in group if change.decision == approve.APPROVED}
+    by_hand = ctx.flow.first_run_pending or ctx.flow.approval == Flow.Approval.ALWAYS
+    usual = approve.policy(ctx, run, approved=by_person and not by_hand)
+    decided = approve.policy(ctx, run, approved=True)
+
+    def initial(change: Change) -> State:
+        if change.source_id not in seen:
+            return usual(change)
+        return decided(change) if change.source_fingerprint == seen[change.source_id] else State.HELD
+
+    return initial
+
+
+def _show_bug(change: Change, exception: Exception) -> None:
+    bug = as_bug(exception)
+    with transaction.atomic():
+        move(
+            Change.objects.filter(pk=change.pk),
+            State.REVIEW,
+            message=bug.message,
+            error_class=bug.error_class,
+            error_code=bug.code,
+            error_message=bug.message,
+            reason=in_every_language(bug.message),
         )
+
+
+def release_linked(ctx: FlowContext) -> None:
+    """Changes that wait for a record which is linked by now: whoever linked it may have come before they waited."""
+    waiting = Change.objects.filter(flow=ctx.flow, state=State.REVIEW).exclude(waits_for="")
+    wanted: dict[str, list[str]] = {}
+    for key in waiting.exclude(waits_for__startswith="option:").values_list("waits_for", flat=True).distinct()[:500]:
+        slug, _colon, source_id = key.partition(":")
+        wanted.setdefault(slug, []).append(source_id)
+    for slug, ids in wanted.items():
+        flow = Flow.objects.filter(integration=ctx.integration, slug=slug).first()
+        if flow is None:
+            continue
+        there = links.by_source(flow, ids)
+        with transaction.atomic():
+            release_waiting(ctx.integration.pk, [f"{slug}:{source_id}" for source_id in there])
 
 
 def verify(ctx: FlowContext) -> None:
@@ -158,8 +227,10 @@ def verify(ctx: FlowContext) -> None:
             with transaction.atomic():
                 rows = Change.objects.filter(pk=change.pk, fence=change.fence)
                 move(rows, State.QUEUED, message="the sender died: a repeatable write is sent again")
-        else:
+        elif ctx.flow.target_object in ctx.target.markers:
             exactly_once.verify(ctx, change)
+        else:
+            exactly_once.give_up(change)
 
 
 def release_options(ctx: FlowContext) -> None:

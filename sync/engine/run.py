@@ -18,6 +18,7 @@ from django.db.models import Min, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from integrations.connector import Page
 from integrations.errors import AuthenticationFailed, ErrorClass, IncompleteRead, RateLimited, SyncError
 from integrations.http import counting
 from integrations.locks import process_lock
@@ -29,7 +30,7 @@ from sync.engine.match import Lookup
 from sync.engine.outcomes import MAX_ATTEMPTS, as_bug, backoff
 from sync.engine.plan import plan
 from sync.engine.replan import KeepGoing, catch_up, dependencies_of, release_options, retry, verify
-from sync.engine.store import checkpoint, store
+from sync.engine.store import InitialState, checkpoint, chunks, store
 from sync.models import Change, Flow, FlowPass, SyncLogEntry, SyncRun
 from sync.states import State, move
 from sync.texts import in_every_language, say
@@ -109,7 +110,8 @@ def _unfinished(flow: Flow, state: str, *, waiting: bool = False) -> SyncRun | N
 
 
 def _start(ctx: FlowContext, order: Order) -> SyncRun:
-    since = "" if order.full or order.subset else ctx.flow.cursor
+    cursor: str = Flow.objects.values_list("cursor", flat=True).get(pk=ctx.flow.pk)
+    since = "" if order.full or order.subset else cursor
     return SyncRun.objects.create(
         flow=ctx.flow,
         integration=ctx.integration,
@@ -175,21 +177,30 @@ def _plan(ctx: FlowContext, run: SyncRun, done: Work, keep_going: KeepGoing, pro
     )
     for page in pages:
         lookup = lookup or Lookup(ctx, page.total or len(page.records))
-        extracted = extract(ctx, page.records, by_version=bool(run.subset) or run.full)
-        planned = plan(ctx, extracted, lookup, dependencies_of(run))
-        with transaction.atomic():
-            counts = store(ctx, run, planned, initial)
-            checkpoint(ctx, run, page, extracted, counts)
-        if progress:
-            progress(run)
-        if Change.objects.filter(run=run, state=State.QUEUED).exists():
-            done.delivered += deliver(ctx, keep_going=keep_going)
-        if page.cursor is None and not keep_going():
-            return False
-    with transaction.atomic():
-        approve.conclude(ctx, run)
-        _planned(ctx, run)
+        for chunk in chunks(page):
+            _plan_chunk(ctx, run, chunk, lookup, initial)
+            if progress:
+                progress(run)
+            if Change.objects.filter(run=run, state=State.QUEUED).exists():
+                done.delivered += deliver(ctx, keep_going=keep_going)
+            if chunk.cursor is None and not keep_going():
+                return False
+    if run.state == SyncRun.State.PLANNING:  # a scan without a last page
+        raise IncompleteRead("The list ended before its last page.", code="no_last_page")
     return True
+
+
+def _plan_chunk(ctx: FlowContext, run: SyncRun, page: Page, lookup: Lookup, initial: InitialState) -> None:
+    """Plan a part of a page and store it with the run's progress; with the last one the plan is concluded, so that
+    nothing can fail between the cursor's move and what is decided about the changes before it."""
+    extracted = extract(ctx, page.records, by_version=bool(run.subset) or run.full, run=run)
+    planned = plan(ctx, extracted, lookup, dependencies_of(run))
+    with transaction.atomic():
+        counts = store(ctx, run, planned, initial)
+        checkpoint(ctx, run, page, extracted, counts)
+        if page.cursor is not None:
+            approve.conclude(ctx, run)
+            _planned(ctx, run)
 
 
 def _planned(ctx: FlowContext, run: SyncRun) -> None:
@@ -240,9 +251,12 @@ def _failed(run: SyncRun, error: SyncError) -> None:
     elif isinstance(error, IncompleteRead) or error.error_class not in waits or run.failures >= MAX_ATTEMPTS:
         run.state, run.finished_at = SyncRun.State.FAILED, timezone.now()
         with transaction.atomic():
-            # The cursor has not passed them: the next run plans them again.
             planned = Change.objects.filter(run=run, state=State.PLANNED)
-            move(planned, State.SUPERSEDED, message="the run failed", log=False)
+            if run.full or run.subset or run.cursor_to:
+                # The flow's cursor may have passed them: they are kept, and the next plan takes them over.
+                move(planned, State.HELD, message="the run failed", log=False)
+            else:  # the next run reads and plans them again
+                move(planned, State.SUPERSEDED, message="the run failed", log=False)
     else:
         run.due_at = timezone.now() + backoff(run.failures)
     run.save(update_fields=["failures", "error_class", "error_code", "error_message", "state", "finished_at", "due_at"])

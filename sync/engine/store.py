@@ -7,7 +7,7 @@ changes found up to it; so a crash re-reads and never skips, and re-reading a pa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -33,7 +33,9 @@ def store(ctx: FlowContext, run: SyncRun, planned: Planned, initial: InitialStat
     Call inside the transaction that also stores the run's progress. A predecessor that is still waiting is superseded;
     one that is on its way is only marked stale, and is planned again when its outcome is known.
     """
-    ids = [change.source_id for change in planned.changes]
+    # Also of records that need nothing any more: their source went back to what the target holds.
+    settled = [links.source_id(ctx.flow, link) for link in planned.looked]
+    ids = [*(change.source_id for change in planned.changes), *settled]
     open_rows = dict(
         Change.objects.filter(flow=ctx.flow, source_id__in=ids, state__in=[str(s) for s in OPEN]).values_list(
             "source_id", "state"
@@ -49,7 +51,8 @@ def store(ctx: FlowContext, run: SyncRun, planned: Planned, initial: InitialStat
     Change.objects.filter(flow=ctx.flow, source_id__in=in_flight, state__in=[State.SENDING, State.UNKNOWN]).update(
         stale=True
     )
-    fresh = [change for change in planned.changes if change.source_id not in in_flight]
+    said = _said_already(ctx, planned)
+    fresh = [change for change in planned.changes if change.source_id not in in_flight | said]
     for change in fresh:
         change.run = run
         if change.action in WRITES:
@@ -76,17 +79,52 @@ def store(ctx: FlowContext, run: SyncRun, planned: Planned, initial: InitialStat
     return Counter(str(change.action) for change in fresh)
 
 
+def _said_already(ctx: FlowContext, planned: Planned) -> set[str]:
+    """Records that are left out again, as they are, for the reason that is on record: a full run repeats nothing."""
+    skips = {change.source_id: change for change in planned.changes if change.state == State.SKIPPED}
+    rows = Change.objects.filter(flow=ctx.flow, source_id__in=list(skips), state=State.SKIPPED) if skips else ()
+    return {
+        row.source_id
+        for row in rows
+        if (row.source_fingerprint, row.reason)
+        == (skips[row.source_id].source_fingerprint, skips[row.source_id].reason)
+    }
+
+
 def release_waiting(integration_id: int, keys: list[str]) -> int:
     """Plan again what waited for one of `keys` (`<flow slug>:<source id>` or `option:…`); returns how many."""
     if not keys:
         return 0
     waiting = Change.objects.filter(integration_id=integration_id, state=State.REVIEW, waits_for__in=keys)
-    return len(move(waiting, State.RETRYING, message="what it waited for is there", replan=True, due_at=Now()))
+    return len(
+        move(
+            waiting, State.RETRYING, message="what it waited for is there", replan=True, due_at=Now(), approved_by=None
+        )
+    )
+
+
+CHUNK = 100
+
+
+def chunks(page: Page) -> Iterator[Page]:
+    """A page in parts that one drain can finish, where each record costs a remote call of its own.
+
+    Only the last part carries the page's `resume` and `cursor`: an interrupted page is listed again, and what its
+    stored parts planned is not loaded again.
+    """
+    if all(record.complete for record in page.records):
+        yield page
+        return
+    for start in range(0, len(page.records), CHUNK):
+        last = start + CHUNK >= len(page.records)
+        part = page.records[start : start + CHUNK]
+        yield Page(part, page.resume if last else "", page.cursor if last else None, page.total)
 
 
 def checkpoint(ctx: FlowContext, run: SyncRun, page: Page, extracted: Extracted, counts: Counter[str]) -> None:
     """Store how far the scan came; on the last page the flow's cursor moves, in the caller's transaction."""
-    run.resume, run.total = page.resume, page.total if page.total is not None else run.total
+    run.resume = page.resume or run.resume
+    run.total = page.total if page.total is not None else run.total
     run.seen += extracted.seen
     run.unchanged += extracted.seen - sum(counts.values())
     run.counts = dict(Counter(run.counts) + counts)

@@ -71,7 +71,8 @@ class Change(models.Model):
     )
     candidates = models.JSONField(_("candidates"), default=list, blank=True)
     decision = models.CharField(
-        _("decision"), max_length=10, blank=True, choices=[("create", _("Create a new record"))],
+        _("decision"), max_length=10, blank=True,
+        choices=[("create", _("Create a new record")), ("approve", _("Approve"))],
         help_text=_("What a person decided about a conflict; the next plan follows it."),
     )  # fmt: skip
     source_fingerprint = models.CharField(max_length=64, blank=True)
@@ -148,11 +149,7 @@ class Change(models.Model):
             models.Index(fields=["flow", "state"], name="change_flow_state"),
             models.Index(fields=["run", "state", "action"], name="change_by_run"),
             models.Index(fields=["flow", "source_id", "-id"], name="change_by_source"),
-            models.Index(
-                fields=["flow", "claim"],
-                condition=Q(state__in=[str(s) for s in OPEN]) & ~Q(claim=""),
-                name="change_claim",
-            ),
+            models.Index(fields=["flow", "claim"], condition=~Q(claim=""), name="change_claim"),
             models.Index(
                 fields=["flow", "target_id"],
                 condition=Q(state__in=[str(s) for s in OPEN]) & ~Q(target_id=""),

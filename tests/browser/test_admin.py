@@ -137,7 +137,7 @@ def test_only_ticked_changes_of_a_plan_are_approved(admin):
     expect(admin.get_by_text("1 change was approved.")).to_be_visible()
     ticked.refresh_from_db()
     other.refresh_from_db()
-    assert (ticked.state, other.state) == ("queued", "held")
+    assert (ticked.decision, other.state) == ("approve", "held")
 
 
 def test_a_plan_is_cancelled_after_asking(admin):
@@ -189,12 +189,12 @@ def test_a_change_is_approved_from_its_page(admin):
     press(admin, "Approve 1 change")
     expect(admin.get_by_text("It was approved.")).to_be_visible()
     change.refresh_from_db()
-    assert change.state == "queued"
+    assert change.decision == "approve"
 
 
 @pytest.mark.parametrize(
     ("action", "before", "after"),
-    [("Retry", "review", "retrying"), ("Dismiss", "review", "dismissed"), ("Approve", "held", "queued")],
+    [("Retry", "review", "retrying"), ("Dismiss", "review", "dismissed"), ("Approve", "held", "retrying")],
 )
 def test_a_list_action_on_changes_asks_once(admin, action, before, after):
     change = make.make_change(state=before)

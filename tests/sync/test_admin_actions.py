@@ -241,7 +241,7 @@ def test_only_the_ticked_changes_are_approved():
     assert "Approve 1 change in" in client.post(tool(run, "approve_selected"), data).content.decode()
     client.post(tool(run, "approve_selected"), data | {"confirmed": 1})
     states = dict(Change.objects.values_list("pk", "state"))
-    assert states == {ticked.pk: "queued", other.pk: "held", foreign.pk: "held"}
+    assert states == {ticked.pk: "retrying", other.pk: "held", foreign.pk: "held"}  # read again first
 
 
 def test_a_cancelled_plan_writes_nothing_and_the_next_run_reads_everything_again():
@@ -329,7 +329,7 @@ def test_approving_a_single_change_asks_once(where):
     assert change.state == "held"
     press(confirmed=1)
     change.refresh_from_db()
-    assert (change.state, change.approved_by is None) == ("queued", False)
+    assert (change.state, change.decision, change.approved_by is None) == ("retrying", "approve", False)
 
 
 def test_an_action_that_can_do_nothing_says_so():
