@@ -31,7 +31,7 @@ lint: setup
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy config integrations mappings sync sandbox
 	@.venv/bin/lint-imports
-	@.venv/bin/djlint --check --lint --quiet templates
+	@.venv/bin/djlint --check --lint --quiet templates mappings/templates
 	@$(PY) manage.py makemigrations --check --dry-run
 	@$(PY) manage.py check
 	@$(PY) manage.py check_messages
