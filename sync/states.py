@@ -71,6 +71,9 @@ ALLOWED: dict[State, frozenset[State]] = {
 }
 
 
+BATCH = 2_000
+
+
 def sources_of(to: State) -> list[State]:
     """The states from which `to` may be reached."""
     return [state for state, following in ALLOWED.items() if to in following]
@@ -111,6 +114,20 @@ def move(
             for pk, state, run_id, integration_id in rows
         )
     return ids
+
+
+def move_all(changes: ChangeQuerySet, to: State, *, message: str, **updates: Any) -> int:
+    """As `move`, without a line in the log for each, for a plan of any size: in batches, so that memory does not grow
+    with it. `changes` must be filtered by a state that `to` ends. Returns how many moved."""
+    from sync.models import Change
+
+    total = 0
+    while ids := list(changes.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        moved = move(Change.objects.filter(pk__in=ids), to, message=message, log=False, **updates)
+        total += len(moved)
+        if not moved:
+            break
+    return total
 
 
 def _stamped(to: State, updates: dict[str, Any]) -> dict[str, Any]:

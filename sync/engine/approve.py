@@ -18,7 +18,7 @@ from sync.engine import links
 from sync.engine.context import FlowContext
 from sync.engine.store import InitialState
 from sync.models import Change, ChangeQuerySet, Flow, SyncLogEntry, SyncRun
-from sync.states import State, move
+from sync.states import State, move, move_all
 from sync.texts import in_every_language, say
 
 APPROVED = "approve"
@@ -63,10 +63,10 @@ def conclude(ctx: FlowContext, run: SyncRun) -> None:
     if wanting > limit:
         text = _("{count} changes are more than the limit of {limit} for one run.")
         run.hold_reason = in_every_language(say(text, count=wanting, limit=limit))
-        move(planned, State.HELD, message=run.hold_reason["en"], log=False)
+        move_all(planned, State.HELD, message=run.hold_reason["en"])
         _note(run, "brake", run.hold_reason["en"])
     elif wanting:
-        move(planned, State.QUEUED, message="approved by the flow's policy", log=False)
+        move_all(planned, State.QUEUED, message="approved by the flow's policy")
 
 
 def approve(run: SyncRun, user: Any) -> None:
@@ -143,16 +143,13 @@ def cancel_plan(run: SyncRun, user: Any) -> int:
 
 def release_held(run: SyncRun) -> int:
     """Queue what is still held of an approved run (after the catch-up superseded what moved)."""
-    return len(
-        move(
-            Change.objects.filter(run=run, state=State.HELD),
-            State.QUEUED,
-            message=f"approved by {run.approved_by or 'command'}",
-            log=False,
-            approved_by=run.approved_by,
-            approved_at=run.approved_at,
-            due_at=timezone.now(),
-        )
+    return move_all(
+        Change.objects.filter(run=run, state=State.HELD),
+        State.QUEUED,
+        message=f"approved by {run.approved_by or 'command'}",
+        approved_by=run.approved_by,
+        approved_at=run.approved_at,
+        due_at=timezone.now(),
     )
 
 

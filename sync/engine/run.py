@@ -32,7 +32,7 @@ from sync.engine.plan import plan
 from sync.engine.replan import KeepGoing, catch_up, dependencies_of, release_options, retry, verify
 from sync.engine.store import InitialState, checkpoint, chunks, store
 from sync.models import Change, Flow, FlowPass, SyncLogEntry, SyncRun
-from sync.states import State, move
+from sync.states import State, move_all
 from sync.texts import in_every_language, say
 
 _STOPPED = (SyncRun.State.PLANNING, SyncRun.State.FAILED)
@@ -254,9 +254,9 @@ def _failed(run: SyncRun, error: SyncError) -> None:
             planned = Change.objects.filter(run=run, state=State.PLANNED)
             if run.full or run.subset or run.cursor_to:
                 # The flow's cursor may have passed them: they are kept, and the next plan takes them over.
-                move(planned, State.HELD, message="the run failed", log=False)
+                move_all(planned, State.HELD, message="the run failed")
             else:  # the next run reads and plans them again
-                move(planned, State.SUPERSEDED, message="the run failed", log=False)
+                move_all(planned, State.SUPERSEDED, message="the run failed")
     else:
         run.due_at = timezone.now() + backoff(run.failures)
     run.save(update_fields=["failures", "error_class", "error_code", "error_message", "state", "finished_at", "due_at"])

@@ -586,3 +586,14 @@ def test_a_new_mapping_version_reaches_unchanged_records_in_a_full_run(tiny: Wor
     world.ledger.calls.clear()
     world.sync(full=True)
     assert world.ledger.calls["detail"] == 0
+
+
+def test_a_plan_larger_than_a_batch_is_approved_as_a_whole(tiny: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sync.states.BATCH", 3)
+    world = tiny(first_run_approved=False)
+    for number in range(1, 11):
+        world.customer(number)
+    run = world.sync().run
+    assert run is not None
+    world.approve(run)
+    assert set(world.states().values()) == {"applied"} and len(world.companies()) == 10
