@@ -74,6 +74,7 @@ def _apply(ctx: FlowContext, outcomes: Sequence[tuple[Change, Outcome]]) -> Coun
             error_class="",
             error_code="",
             error_message="",
+            problems=[],
         )
         release_waiting(ctx.integration.pk, [f"{flow.slug}:{change.source_id}" for change, _o in outcomes])
         _plan_stale_again(done)

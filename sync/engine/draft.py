@@ -15,7 +15,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from integrations.connector import Record, Value
-from integrations.errors import ErrorClass
+from integrations.errors import ErrorClass, SyncError
 from mappings.mapper import Mapped, Problem
 from mappings.merge import FieldDiff, Merged, merge
 from sync.engine import links
@@ -270,6 +270,24 @@ def problem_row(problem: Problem) -> dict[str, Any]:
         "remedy": in_every_language(problem.remedy),
         "class": str(problem.error_class),
     }
+
+
+def problems_of(error: SyncError) -> list[dict[str, Any]]:
+    """A remote's refusal as a failed check: its cause and remedy, where the vendor's error table knows them, beside the
+    vendor's own words; empty where it does not."""
+    cause, remedy = error.context.get("cause"), error.context.get("remedy")
+    if not (cause and remedy):
+        return []
+    problem = Problem(
+        code=error.code,
+        rule="",
+        field=error.field,
+        value=error.value,
+        message=say("{cause} “{message}”", cause=_(cause), message=error.message),
+        remedy=say("{remedy}", remedy=_(remedy)),
+        error_class=error.error_class,
+    )
+    return [problem_row(problem)]
 
 
 def error_fingerprint(error_class: str, code: str, field_name: str, value: str) -> str:

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from integrations.errors import ErrorClass, SyncError
-from sync.engine.draft import error_fingerprint
+from sync.engine.draft import error_fingerprint, problems_of
 from sync.models import Change
 from sync.states import State
 
@@ -51,6 +51,7 @@ def verdict(change: Change, error: SyncError, *, repeatable: bool, now: datetime
         "error_field": error.field[:200],
         "error_value": error.value[:500],
         "error_fingerprint": error_fingerprint(error.error_class, error.code, error.field, error.value),
+        "problems": problems_of(error),
     }
     match error.error_class:
         case ErrorClass.RATE_LIMITED:

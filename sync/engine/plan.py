@@ -19,7 +19,7 @@ from mappings.expressions import Compiled
 from mappings.mapper import Mapped, MappingError, Problem, map_record
 from sync.engine import links
 from sync.engine.context import FlowContext
-from sync.engine.draft import Draft, Related, error_fingerprint
+from sync.engine.draft import Draft, Related, error_fingerprint, problems_of
 from sync.engine.extract import Extracted
 from sync.engine.match import Lookup, Match, match
 from sync.models import Change, EntityLink, Flow
@@ -151,5 +151,6 @@ def _unreadable(ctx: FlowContext, record_id: str, error: SyncError) -> Change:
         error_class=error.error_class,
         error_code=error.code,
         error_message=error.message,
+        problems=problems_of(error),
         error_fingerprint=error_fingerprint(error.error_class, error.code, error.field, error.value),
     )

@@ -336,6 +336,17 @@ def test_refused_data_goes_to_review_and_the_rest_goes_through(tiny: World) -> N
     assert change.attempts == 1
 
 
+def test_a_vendors_refusal_carries_its_cause_and_remedy_in_both_languages(tiny: World) -> None:
+    world = tiny()
+    world.customer(1, name="Bad")
+    context = {"cause": "A text is too long.", "remedy": "Shorten it.", "side": "crm"}
+    world.crm.refuse["Bad"] = InvalidData("Värdet är för långt", code="2000107", context=context)
+    world.sync()
+    [problem] = Change.objects.get().problems
+    assert problem["message"]["en"] == "A text is too long. “Värdet är för långt”"
+    assert problem["remedy"]["en"] == "Shorten it." and problem["remedy"]["sv"]
+
+
 def test_a_retried_failure_is_planned_again_from_its_source(tiny: World) -> None:
     world = tiny()
     world.customer(1, name="Bad")
