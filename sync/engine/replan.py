@@ -244,3 +244,13 @@ def release_options(ctx: FlowContext) -> None:
     there = {f"{prefix}{name}={option.value}" for name, fields in schema.fields.items() for option in fields.options}
     with transaction.atomic():
         release_waiting(ctx.integration.pk, sorted(keys & there))
+        _know_currencies(ctx, {key for key in keys & there if key.startswith(f"{prefix}{ctx.flow.currency_field}=")})
+
+
+def _know_currencies(ctx: FlowContext, keys: set[str]) -> None:
+    """Somebody switched these currencies on at the target, which is the approval that a first currency asks for."""
+    if not keys or not ctx.flow.currency_field:
+        return
+    seen = set(ctx.flow.seen_currencies) | {key.rpartition("=")[2] for key in keys}
+    ctx.flow.seen_currencies = sorted(seen)
+    Flow.objects.filter(pk=ctx.flow.pk).update(seen_currencies=ctx.flow.seen_currencies)

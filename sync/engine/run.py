@@ -181,10 +181,11 @@ def _plan(ctx: FlowContext, run: SyncRun, done: Work, keep_going: KeepGoing, pro
             _plan_chunk(ctx, run, chunk, lookup, initial)
             if progress:
                 progress(run)
-            if Change.objects.filter(run=run, state=State.QUEUED).exists():
-                done.delivered += deliver(ctx, keep_going=keep_going)
             if chunk.cursor is None and not keep_going():
                 return False
+        # A page at a time: the target's batches are fuller than a chunk would make them.
+        if Change.objects.filter(run=run, state=State.QUEUED).exists():
+            done.delivered += deliver(ctx, keep_going=keep_going)
     if run.state == SyncRun.State.PLANNING:  # a scan without a last page
         raise IncompleteRead("The list ended before its last page.", code="no_last_page")
     return True
