@@ -7,6 +7,7 @@ the next `work` continues from the last stored page, and the cursor never passes
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ _WAITING = (State.PLANNED, State.QUEUED, State.RETRYING)
 _BUSY = (*_WAITING, State.SENDING, State.UNKNOWN)
 LOOK_AGAIN = timedelta(seconds=1)
 PAUSE = timedelta(minutes=1)
+logger = logging.getLogger(__name__)
+
 Progress = Callable[[SyncRun], None]
 
 
@@ -157,13 +160,7 @@ def _advance(ctx: FlowContext, run: SyncRun, done: Work, keep_going: KeepGoing, 
         done.finished = False
         _failed(run, as_bug(exception))
         if run.failures == 1:
-            _log_bug(exception)
-
-
-def _log_bug(exception: Exception) -> None:
-    import logging
-
-    logging.getLogger(__name__).error("internal fault", exc_info=exception)
+            logger.exception("internal fault in run %s", run.pk)
 
 
 def _plan(ctx: FlowContext, run: SyncRun, done: Work, keep_going: KeepGoing, progress: Progress | None) -> bool:
