@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterable
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from werkzeug import Request, Response
 
@@ -22,9 +22,9 @@ from sandbox.core.delivery import (
     ConnectionLost,
     Delivery,
 )
-from sandbox.core.faults import AFTER_COMMIT, BODY, STATUSES
+from sandbox.core.faults import AFTER_COMMIT, BODY, HTML, STATUSES
 from sandbox.core.journal import Entry
-from sandbox.core.world import Emulator, Factory, FaultVoice, World
+from sandbox.core.world import Account, Emulator, Factory, FaultVoice, World
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -32,17 +32,33 @@ if TYPE_CHECKING:
 SYSTEMS = ("fortnox", "hubspot", "salesforce")
 
 
+def _present(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def factories() -> dict[str, Factory]:
     """The emulators that are there: ``EMULATOR`` of ``sandbox.<system>.emulator``."""
-    found: dict[str, Factory] = {}
-    for system in SYSTEMS:
-        try:
-            present = importlib.util.find_spec(f"sandbox.{system}.emulator") is not None
-        except ModuleNotFoundError:
-            present = False
-        if present:
-            found[system] = importlib.import_module(f"sandbox.{system}.emulator").EMULATOR
-    return found
+    return {
+        system: importlib.import_module(f"sandbox.{system}.emulator").EMULATOR
+        for system in SYSTEMS
+        if _present(f"sandbox.{system}.emulator")
+    }
+
+
+class HostPages(Protocol):
+    """A vendor's own pages, in which the app's cards are embedded."""
+
+    def respond(self, request: Request, path: str) -> Response:
+        """Answer one request; ``path`` comes after ``/<system>/ui/``. Called without the world's lock."""
+        ...
+
+
+def has_pages(system: str) -> bool:
+    """Whether a system has host pages: ``Host`` of ``sandbox.<system>.host``."""
+    return system in SYSTEMS and _present(f"sandbox.{system}.host")
 
 
 class Application:
@@ -50,6 +66,7 @@ class Application:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._hosts: dict[str, HostPages] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
@@ -67,7 +84,15 @@ class Application:
             if request.path == "/":
                 return index_page(self.world, request), Delivery()
             return Response("Not found", status=404), Delivery()
+        if path.startswith("ui/") and system in self.world.emulators and has_pages(system):
+            return self._host(system).respond(request, path[3:]), Delivery()
         return self._vendor(request, system, "/" + path)
+
+    def _host(self, system: str) -> HostPages:
+        """The host pages of a system, made when they are first asked for."""
+        if system not in self._hosts:
+            self._hosts[system] = importlib.import_module(f"sandbox.{system}.host").Host(self.world)
+        return self._hosts[system]
 
     def _vendor(self, request: Request, system: str, path: str) -> tuple[Response, Delivery]:
         started = time.perf_counter()
@@ -136,19 +161,27 @@ class Application:
 
 def injected(emulator: Emulator, request: Request, status: int, fault: str) -> Response:
     """An injected error status, worded by the vendor when it has words for it."""
-    if isinstance(emulator, FaultVoice):
+    if isinstance(emulator, FaultVoice) and fault not in HTML:
         response = emulator.fault_response(status, request)
     else:
         response = Response(f"<html><body>{status}</body></html>", status=status, content_type="text/html")
+    if status == 302:
+        response.headers["Location"] = "/elsewhere"
     if fault == "status_429_retry_after":
         response.headers["Retry-After"] = "1"
     return response
 
 
+def _account(account: Account) -> str:
+    """The account's id, as a link where it has pages for people."""
+    name = escape(account.account)
+    return f'<a href="/{account.system}/ui/{name}/">{name}</a>' if has_pages(account.system) else name
+
+
 def index_page(world: World, request: Request) -> Response:
     """What a person sees who opens the sandbox in a browser."""
     rows = "".join(
-        f"<tr><td>{escape(account.system)}</td><td>{escape(account.account)}</td>"
+        f"<tr><td>{escape(account.system)}</td><td>{_account(account)}</td>"
         f"<td><code>{escape(request.host_url + account.system)}</code></td>"
         f"<td><code>{escape(account.client_id)}</code></td></tr>"
         for emulator in world.emulators.values()

@@ -22,6 +22,7 @@ from urllib.parse import unquote_to_bytes
 from sandbox.app import create_app, factories
 from sandbox.core.delivery import ENVIRON_KEY, SOCKET_KEY, Delivery
 from sandbox.core.world import Sizes, World
+from sandbox.fortnox import socket_server
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -54,6 +55,9 @@ class Connection(socketserver.StreamRequestHandler):
         if not line.strip():
             return False
         environ, keep = self._environ(line)
+        if socket_server.wanted(environ):
+            socket_server.converse(vars(self.server.application)["world"], self.connection, environ)
+            return False
         status, headers, body = self._run(environ)
         delivery: Delivery = environ.get(ENVIRON_KEY) or Delivery()
         return self._deliver(environ, status, headers, body, delivery, keep)
@@ -226,17 +230,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--articles", type=int, default=sizes.articles)
     parser.add_argument("--invoices", type=int, default=sizes.invoices)
     parser.add_argument("--accounts", type=int, default=sizes.accounts, help="CRM companies")
+    parser.add_argument("--deals", type=int, default=sizes.deals, help="CRM deals that somebody wants invoiced")
     parser.add_argument("--empty", action="store_true", help="registers and settings only")
     parser.add_argument("--latency-ms", type=float, default=0.0)
     parser.add_argument("--no-limits", action="store_true", help="no rate limits")
     parser.add_argument("--time-factor", type=float, default=1.0, help="sandbox seconds per second")
     parser.add_argument("--limit-factor", type=float, default=1.0, help="how much faster rate limits recover")
+    parser.add_argument("--webhook-url", default="", help="where HubSpot's events are sent; none: nowhere")
+    parser.add_argument("--app-url", default="http://localhost:8000", help="the app that the host pages embed")
     parser.add_argument("--search-lag", type=float, default=0.0, help="seconds until search sees a record")
 
 
 def world_from(options: Mapping[str, Any]) -> World:
     """The world that the command line describes."""
-    sizes = Sizes(**{name: options[name] for name in ("customers", "articles", "invoices", "accounts", "empty")})
+    counted = ("customers", "articles", "invoices", "accounts", "deals", "empty")
+    sizes = Sizes(**{name: options[name] for name in counted})
     return World(
         factories(),
         seed=options["seed"],
@@ -246,6 +254,8 @@ def world_from(options: Mapping[str, Any]) -> World:
         time_factor=options["time_factor"],
         limit_factor=options["limit_factor"],
         search_lag=options["search_lag"],
+        app_url=options["app_url"],
+        webhook_url=options["webhook_url"],
     )
 
 

@@ -28,7 +28,7 @@ class SandboxProcess:
         self._session = requests.Session()
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "manage.py", "sandbox", "--port", "0", *self.options]
+        command = [sys.executable, "-m", "sandbox.server", "--port", "0", *self.options]
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,

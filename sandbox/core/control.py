@@ -9,7 +9,7 @@ from typing import Any
 
 from werkzeug import Request, Response
 
-from .world import Disconnectable, Editable, Emulator, Sizes, World
+from .world import Disconnectable, Editable, Emulator, Notifying, Sizes, World
 
 _SIZE_NAMES = {field.name for field in fields(Sizes)}
 
@@ -112,6 +112,16 @@ def requests(world: World, request: Request) -> Any:
     }
 
 
+def truth(world: World, request: Request) -> Any:
+    """GET /control/truth?since=N&system=&account=&object=&action=: every committed write."""
+    names = ("system", "account", "object", "action")
+    return {
+        "deeds": world.truth.since(
+            int(request.args.get("since", 0)), **{name: request.args.get(name, "") for name in names}
+        )
+    }
+
+
 def state(world: World, system: str, account: str, object_name: str) -> Any:
     """GET /control/state/{system}/{account}/{object}."""
     return {"records": _emulator(world, system).records(account, object_name)}
@@ -134,6 +144,15 @@ def records(
     return {"record": edited}
 
 
+def webhooks(world: World, request: Request) -> Any:
+    """POST /control/webhooks {target_url, ...} begins to send them, GET counts them."""
+    body = _body(request) if request.method == "POST" else {}
+    emulator = _emulator(world, body.pop("system", "hubspot"))
+    if not isinstance(emulator, Notifying):
+        raise Refused(f"{emulator.system} sends no webhooks", 404)
+    return emulator.send_webhooks(body)
+
+
 def disconnect(world: World, request: Request) -> Any:
     """POST /control/disconnect {system, account}: the owner removes the integration."""
     body = _body(request)
@@ -153,7 +172,10 @@ _CALLS: dict[tuple[str, str], Callable[[World, Request], Any]] = {
     ("GET", "settings"): settings,
     ("POST", "settings"): settings,
     ("GET", "requests"): requests,
+    ("GET", "truth"): truth,
     ("POST", "disconnect"): disconnect,
+    ("GET", "webhooks"): webhooks,
+    ("POST", "webhooks"): webhooks,
 }
 
 

@@ -13,13 +13,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 STATUSES = {
+    "status_302": 302,
     "status_401": 401,
     "status_403": 403,
+    "status_408": 408,
+    "status_423": 423,
     "status_429": 429,
     "status_429_retry_after": 429,
+    "status_477": 477,
     "status_500": 500,
+    "status_500_html": 500,
+    "status_502": 502,
     "status_503": 503,
+    "status_504": 504,
 }
+HTML = {"status_500_html"}  # worded by a gateway in front of the vendor, not by the vendor
 AFTER_COMMIT = {"status_500_after_commit", "timeout_after_commit"}
 CONNECTION = {"late_commit", "reset_before", "reset_mid_body", "slow_drip"}
 BODY = {"truncated_page", "malformed_json", "wrong_types", "empty_list"}

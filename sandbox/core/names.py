@@ -50,6 +50,26 @@ _CITIES = (
     ("Åmål", "662 30", "070-174 06 {:02d}"),
 )
 _FORMS = ("AB", "AB", "AB", "AB", "HB", "Ekonomisk förening")
+# In the order of the accounting emulator's first articles, so that an SKU means the same goods on both sides.
+PRODUCT_NAMES = (
+    "Skruv",
+    "Hammare",
+    "Måttband",
+    "Konsulttimme",
+    "Serviceavtal",
+    "Kabel",
+    "Lampa",
+    "Färg",
+    "Pensel",
+    "Spackel",
+    "Isolering",
+    "Fönster",
+    "Dörr",
+    "Beslag",
+    "Lås",
+    "Kaffe",
+)
+FIRST_ARTICLE = 1001
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,18 @@ from werkzeug import Request, Response
 from .clock import Clock
 from .faults import Faults
 from .journal import Journal
+from .truth import Truth
 
 
 @dataclass
 class Sizes:
-    """How much is there at the start; ``accounts`` counts the CRM's companies."""
+    """How much is there at the start; ``accounts`` counts the CRM's companies, ``deals`` what waits for an invoice."""
 
     customers: int = 300
     articles: int = 200
     invoices: int = 500
     accounts: int = 40
+    deals: int = 0
     empty: bool = False
 
 
@@ -92,6 +94,15 @@ class Disconnectable(Protocol):
 
 
 @runtime_checkable
+class Notifying(Protocol):
+    """An emulator that sends webhooks."""
+
+    def send_webhooks(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Change where and how they are sent; returns what became of those sent so far."""
+        ...
+
+
+@runtime_checkable
 class FaultVoice(Protocol):
     """An emulator that words injected error statuses as its vendor does."""
 
@@ -117,8 +128,12 @@ class World:
         time_factor: float = 1.0,
         limit_factor: float = 1.0,
         search_lag: float = 0.0,
+        webhook_url: str = "",
+        app_url: str = "http://localhost:8000",
     ) -> None:
         self.seed = seed
+        self.webhook_url = webhook_url  # kept through resets
+        self.app_url = app_url  # where the host pages find the app that they embed; kept through resets
         self.sizes = sizes or Sizes()
         self.lock = threading.RLock()
         self.emulators: dict[str, Emulator] = {}
@@ -142,9 +157,11 @@ class World:
             self.limit_factor: float = self._start_settings["limit_factor"]
             self.search_lag: float = self._start_settings["search_lag"]
             self.options: dict[str, Any] = {}
+            self._governed: dict[str, Callable[[Any], Any]] = {}
             self.clock = Clock(self._start_settings["time_factor"])
             self.faults = Faults()
             self.journal = Journal()
+            self.truth = Truth(self)
             self.emulators = {system: make(self) for system, make in self._factories.items()}
 
     @property
@@ -162,6 +179,12 @@ class World:
         for name, value in defaults.items():
             self.options.setdefault(name, value)
 
+    def govern(self, name: str, apply: Callable[[Any], Any]) -> None:
+        """An option that its emulator carries out itself: ``apply`` takes what was sent, raises ValueError when that
+        is wrong, and returns what is shown."""
+        self._governed[name] = apply
+        self.options[name] = apply({})
+
     def configure(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Change settings while running; an unknown name is refused. Returns all settings."""
         for name, value in settings.items():
@@ -175,6 +198,10 @@ class World:
                 self.limit_factor = float(value)
             elif name == "search_lag":
                 self.search_lag = float(value)
+            elif name == "app_url":
+                self.app_url = str(value)
+            elif name in self._governed:
+                self.options[name] = self._governed[name](value)
             elif name in self.options:
                 self.options[name] = value
             else:
@@ -189,5 +216,6 @@ class World:
             "time_factor": self.time_factor,
             "limit_factor": self.limit_factor,
             "search_lag": self.search_lag,
+            "app_url": self.app_url,
             **self.options,
         }

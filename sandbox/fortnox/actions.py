@@ -63,8 +63,10 @@ def credit(invoices: Invoices, call: Call, record: Record) -> Record:
     values = record.values
     if not values.get("Booked"):
         raise errors.own(21, f"Faktura {record.key} är inte bokförd och kan inte krediteras.")
-    if values.get("CreditInvoiceReference", "0") != "0" or values.get("Credit") == "true":
-        raise errors.own(22, f"Faktura {record.key} kan inte krediteras.")
+    if (credited_by := values.get("CreditInvoiceReference", "0")) != "0":
+        raise errors.own(22, f"Faktura {record.key} är redan krediterad med faktura {credited_by}.")
+    if values.get("Credit") == "true":
+        raise errors.own(28, f"Faktura {record.key} är en kreditfaktura och kan inte krediteras.")
     number = call.tenant.tables["invoices"].next_key()
     today = call.today().isoformat()
     copied = {name: value for name, value in values.items() if name not in _NOT_CREDITED}

@@ -23,6 +23,7 @@ from .registers import (
     FinancialYears,
     ModesOfPayments,
     PredefinedAccounts,
+    PredefinedVoucherSeries,
     PriceLists,
     TermsOfPayments,
     Units,
@@ -51,6 +52,7 @@ RESOURCES: dict[str, Resource] = {
         Accounts(),
         FinancialYears(),
         VoucherSeries(),
+        PredefinedVoucherSeries(),
         VOUCHERS,
     )
 }
@@ -151,7 +153,9 @@ def _collection(call: Call, request: Request, resource: Resource, parts: list[st
         if method == "GET":
             return _list(call, resource)
         if method == "POST" and resource.may_create:
-            return _one(call, resource, resource.create(call, payload(request, resource.single)), 201)
+            record = resource.create(call, payload(request, resource.single))
+            witness(call, resource, record, "create")
+            return _one(call, resource, record, 201)
         raise errors.no_identifier() if method in ("PUT", "DELETE") else _method_not_allowed()
     record = resource.find(call.tenant, parts[0])
     if len(parts) == 2:
@@ -162,22 +166,43 @@ def _collection(call: Call, request: Request, resource: Resource, parts: list[st
         return _one(call, resource, record)
     if method == "PUT" and resource.may_update:
         resource.update(call, record, payload(request, resource.single))
+        witness(call, resource, record, "update")
         return _one(call, resource, record)
     if method == "DELETE" and resource.may_delete:
         resource.delete(call, record)
+        witness(call, resource, record, "delete")
         return Reply("", 204)
     raise _method_not_allowed()
+
+
+_TOLD = ("CustomerNumber", "Currency", "Net", "TotalVAT", "Total", "OrganisationNumber", "Name")
+
+
+def witness(call: Call, resource: Resource, record: Record, action: str) -> None:
+    """A line in the truth journal, with the marker and the figures that checks compare."""
+    values = {name: str(record.values[name]) for name in _TOLD if name in record.values}
+    marker = str(record.values.get("ExternalInvoiceReference1") or record.values.get("ExternalReference") or "")
+    call.world.truth.add(
+        "fortnox", call.tenant.number, resource.name, action, record.key,
+        request=call.seq, marker=marker, values=values,
+    )  # fmt: skip
 
 
 def _action(call: Call, request: Request, resource: Resource, record: Record, action: str) -> Reply:
     """Documented: bookkeep, cancel, credit and externalprint are PUT; e-mail and printing are GET."""
     method = request.method
     if resource is PAYMENTS and (method, action) == ("PUT", "bookkeep"):
-        return _one(call, resource, PAYMENTS.bookkeep(call, record))
+        PAYMENTS.bookkeep(call, record)
+        witness(call, resource, record, action)
+        return _one(call, resource, record)
     if resource is INVOICES and method == "PUT" and action in actions.PUT_ACTIONS:
-        return _one(call, resource, actions.PUT_ACTIONS[action](INVOICES, call, record))
+        done = actions.PUT_ACTIONS[action](INVOICES, call, record)
+        witness(call, resource, record, action)
+        return _one(call, resource, done)
     if resource is INVOICES and method == "GET" and action in actions.GET_ACTIONS:
-        return _one(call, resource, actions.GET_ACTIONS[action](INVOICES, call, record))
+        done = actions.GET_ACTIONS[action](INVOICES, call, record)
+        witness(call, resource, record, action)
+        return _one(call, resource, done)
     if resource is INVOICES and method == "GET" and action in actions.PDF_ACTIONS:
         return Reply(actions.printed(call, record, action), content_type="application/pdf")
     raise errors.wrong_action(method) if resource is INVOICES else _method_not_allowed()

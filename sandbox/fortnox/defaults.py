@@ -103,6 +103,7 @@ PREDEFINED = {
     "SALESEXPORT": 3105,
     "SALESEXPORT2": 3305,
 }
+PREDEFINED_SERIES = {"INVOICE": "B", "INCOMINGPAYMENT": "C"}
 SERIES = (("A", "Redovisning", True), ("B", "Kundfakturor", False), ("C", "Kundinbetalningar", False))
 
 
@@ -172,3 +173,5 @@ def fill(tenant: Tenant, created: float, today: date) -> None:
     tenant.current_year = 4
     for code, description, manual in SERIES:
         add("voucherseries", code, Code=code, Description=description, Manual=manual, Year=tenant.current_year)
+    for purpose, series in PREDEFINED_SERIES.items():
+        add("predefinedvoucherseries", purpose, Name=purpose, VoucherSeries=series)

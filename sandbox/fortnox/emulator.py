@@ -16,6 +16,7 @@ from .errors import FortnoxError, RateLimited, Unauthorized
 from .oauth import Authority, Grant
 from .render import dumps, locate
 from .seed import build_tenants
+from .socket_log import SocketLog
 from .tenant import Call, Tenant
 
 CLIENT_ID, CLIENT_SECRET = "ledgerDemo01", "sandboxSecret1"
@@ -42,6 +43,7 @@ class FortnoxEmulator:
         self.world = world
         world.declare(
             visibility_lag=0.0,
+            reference_lag=0.0,
             key_casing="recorded",
             refresh_race="last_pair_wins",
             retry_after=None,
@@ -52,6 +54,7 @@ class FortnoxEmulator:
             redirect_uris=[],
         )
         self.tenants: dict[str, Tenant] = build_tenants(world)
+        self.socket_log = SocketLog(world)
         self.authority = Authority({CLIENT_ID: CLIENT_SECRET}, world.seed)
         self._windows: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
 

@@ -25,6 +25,7 @@ _COPIED = (
     "DeliveryName DeliveryZipCode"
 )
 _CHARGED = ("SEVAT", "EUVAT")
+MAX_ROWS = 500  # decision: the real limit is not public
 
 
 def _booked(record: Record) -> bool:
@@ -137,6 +138,8 @@ class Invoices(Resource):
         shown["@urlTaxReductionList"] = f"{BASE}/3/taxreductions?filter=invoices&referencenumber={record.key}"
         shown["InvoiceRows"] = [rows.shown(row) for row in record.values.get("InvoiceRows", ())]
         shown["Labels"] = list(record.values.get("Labels", ()))
+        if tenant.warehouse and not record.values.get("Booked"):
+            shown["WarehouseReady"] = False  # documented: true when the module is not active
         return shown
 
     def brief(self, tenant: Tenant, record: Record) -> dict[str, Any]:
@@ -163,9 +166,13 @@ class Invoices(Resource):
         draft = dict(record.values)
         if creating:
             draft.update(_from_customer(call, customer))
+            if call.tenant.accounting_method == "CASH":
+                draft["AccountingMethod"] = "CASH"
         elif values.get("CustomerNumber", draft["CustomerNumber"]) != draft["CustomerNumber"]:
             draft["CustomerName"] = customer.values["Name"]
         new_rows = values.pop("InvoiceRows", None)
+        if isinstance(new_rows, list) and len(new_rows) > MAX_ROWS:
+            raise errors.own(26, f"En faktura kan ha högst {MAX_ROWS} rader.")
         store(draft, self.unset, values)
         draft.setdefault("InvoiceType", "INVOICE")
         draft.setdefault("CustomerName", customer.values["Name"])
@@ -274,6 +281,14 @@ def require_editable(record: Record) -> None:
         raise errors.own(13, f"Faktura {record.key} är bokförd och kan inte ändras.")
     if record.values.get("Cancelled"):
         raise errors.own(14, f"Faktura {record.key} är makulerad och kan inte ändras.")
+    if record.values.get("AccountingMethod") == "CASH" and (record.values.get("Sent") or _paid(record)):
+        # Decision: with the cash method nothing is booked before it is paid, and what is sent or paid is final.
+        raise errors.own(27, f"Faktura {record.key} är skickad eller betald och kan inte ändras.")
+
+
+def _paid(record: Record) -> bool:
+    values = record.values
+    return bool(values.get("FinalPayDate")) or values.get("Balance", 0) != values.get("Total", 0)
 
 
 def recalculate(tenant: Tenant, draft: dict[str, Any], vat_type: str) -> None:

@@ -131,7 +131,11 @@ def _token(emulator: FortnoxEmulator, request: Request, client_id: str) -> dict[
     if kind == "refresh_token":
         last = emulator.world.options["refresh_race"] == "last_pair_wins"
         arrived = float(request.environ.get(ARRIVED_KEY, now))
-        return authority.redeem_refresh(client_id, form.get("refresh_token", ""), now, arrived, last_pair_wins=last)
+        token = form.get("refresh_token", "")
+        used = token in authority.refresh and authority.refresh[token].used_at is not None
+        tenant = str(request.environ.get("sandbox.fortnox.account") or "")
+        emulator.world.truth.token("fortnox", tenant, token, accepted=not used)
+        return authority.redeem_refresh(client_id, token, now, arrived, last_pair_wins=last)
     if kind == "client_credentials":
         return authority.service_token(client_id, request.headers.get("TenantId", ""), now)
     raise OAuthError("unsupported_grant_type", "The grant type is not supported", 400, "application/json")

@@ -78,7 +78,7 @@ class Payments(Resource):
         if "InvoiceNumber" not in draft:
             raise errors.required("InvoiceNumber")
         invoice = self._invoice(call.tenant, draft["InvoiceNumber"]).values
-        if not invoice.get("Booked"):
+        if not invoice.get("Booked") and invoice.get("AccountingMethod") != "CASH":
             raise errors.own(32, "Fakturan måste vara bokförd.")
         draft.setdefault("PaymentDate", call.today().isoformat())
         if draft["PaymentDate"] < invoice["InvoiceDate"]:

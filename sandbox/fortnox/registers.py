@@ -115,6 +115,16 @@ class VoucherSeries(Register):
     may_create = may_update = may_delete = False
 
 
+class PredefinedVoucherSeries(Register):
+    """/3/predefinedvoucherseries: which series serves which purpose (documented; the names are inferred)."""
+
+    name, single, plural = "predefinedvoucherseries", "PreDefinedVoucherSeries", "PreDefinedVoucherSeriesCollection"
+    scope, key = "settings", "Name"
+    fields = table(read_only("@url"), read_only("Name"), text("VoucherSeries", 1))
+    unset = template(fields)
+    may_create = may_delete = False
+
+
 _SETTINGS = "ALLOWED MANDATORY NOTALLOWED"
 
 

@@ -81,9 +81,18 @@ def _merged(setting: Setting, before: dict[str, Any] | None, row: Mapping[str, A
         values = {**before, **sent}
         for name in cleared:
             values.pop(name, None)
+        if cleared.intersection(_AMOUNTS):
+            values = _refilled(setting, values)
     _check(setting, values)
     values["RowId"] = setting.tenant.next_row_id()
     return values
+
+
+def _refilled(setting: Setting, values: dict[str, Any]) -> dict[str, Any]:
+    """A row that lost some of its amounts: a text row when nothing but the VAT is left, else the defaults again."""
+    if any(name in values for name in _AMOUNTS if name != "VAT"):
+        return _new(setting, values)
+    return {name: value for name, value in values.items() if name != "VAT"}
 
 
 def _new(setting: Setting, sent: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def external_reference(call: Call, value: str) -> Predicate:
     """ExternalInvoiceReference1 through an index: it is the duplicate check before every create."""
     wanted = value.lower()
     hits = {key for key, reference in call.tenant.reference_index.items() if wanted in reference}
-    horizon = call.now - call.world.search_lag
+    horizon = call.now - max(call.world.search_lag, float(call.world.options["reference_lag"]))
     return lambda record: record.key in hits and record.created <= horizon
 
 

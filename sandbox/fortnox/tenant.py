@@ -27,6 +27,7 @@ REGISTERS = (
     "predefinedaccounts",
     "accounts",
     "voucherseries",
+    "predefinedvoucherseries",
 )
 
 
@@ -39,6 +40,8 @@ class Tenant:
     locked_until: str | None = None
     round_off: bool = True
     default_terms: str = "30"
+    accounting_method: str = "ACCRUAL"
+    warehouse: bool = False
     current_year: int = 1
     tables: dict[str, Table] = field(default_factory=dict)
     reference_index: dict[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from . import actions
-from .api import INVOICES, PAYMENTS, RESOURCES
+from .api import INVOICES, PAYMENTS, RESOURCES, witness
 from .fields import BLANK_WORD
 from .records import Record
 from .render import BASE, plain
@@ -44,6 +44,8 @@ def edit(call: Call, object_name: str, record_id: str | None, fields: dict[str, 
         call.tenant.locked_until = fields.get("EndDate") or None
         return {"EndDate": call.tenant.locked_until}
     if object_name == "company":
+        call.tenant.accounting_method = fields.pop("AccountingMethod", call.tenant.accounting_method)
+        call.tenant.warehouse = bool(fields.pop("Warehouse", call.tenant.warehouse))
         call.tenant.company |= fields
         return dict(call.tenant.company)
     resource = RESOURCES[object_name]
@@ -53,9 +55,11 @@ def edit(call: Call, object_name: str, record_id: str | None, fields: dict[str, 
         if record_id is not None and resource.key in resource.fields and resource.fields[resource.key].writable:
             fields = {resource.key: record_id, **fields}
         record = resource.create(call, fields)
+        witness(call, resource, record, "create")
     elif fields:
         cleared = {name: BLANK_WORD if value in ("", None) else value for name, value in fields.items()}
         resource.update(call, record, cleared)
+        witness(call, resource, record, "update")
     for step in steps:
         _press(call, resource, record, step)
     return _raw(resource, call.tenant, record)
@@ -64,12 +68,16 @@ def edit(call: Call, object_name: str, record_id: str | None, fields: dict[str, 
 def _press(call: Call, resource: Resource, record: Record, step: str) -> None:
     if resource is PAYMENTS and step == "Booked":
         PAYMENTS.bookkeep(call, record)
+        witness(call, resource, record, "bookkeep")
     elif resource is INVOICES:
         action = {"Booked": actions.bookkeep, "Cancelled": actions.cancel, "Sent": actions.external_print}[step]
         action(INVOICES, call, record)
+        witness(call, resource, record, {"Booked": "bookkeep", "Cancelled": "cancel"}.get(step, "externalprint"))
 
 
 def delete(call: Call, object_name: str, record_id: str) -> None:
     """Delete; the rules of the API apply."""
     resource = RESOURCES[object_name]
-    resource.delete(call, resource.find(call.tenant, record_id))
+    record = resource.find(call.tenant, record_id)
+    resource.delete(call, record)
+    witness(call, resource, record, "delete")

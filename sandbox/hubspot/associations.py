@@ -63,6 +63,8 @@ class Associations:
     def __init__(self, changed: Callable[[str, int, str], None]) -> None:
         self.types: dict[tuple[str, str], dict[int, LinkType]] = {}
         self._links: dict[tuple[str, int], dict[str, Links]] = {}
+        # Told of every changed link, in both directions: from type, from id, to type, to id, removed.
+        self.told: Callable[[str, int, str, int, bool], None] = lambda *link: None
         self._changed = changed  # told (from type, from id, to type): counts on records depend on links
         self._next = FIRST_USER_DEFINED
         for link_type in DEFINED:
@@ -182,6 +184,9 @@ class Associations:
     def _announce(self, one: str, from_id: int, other: str, to_id: int) -> None:
         self._changed(one, from_id, other)
         self._changed(other, to_id, one)
+        removed = to_id not in self.targets(one, from_id, other)
+        self.told(one, from_id, other, to_id, removed)
+        self.told(other, to_id, one, from_id, removed)
 
     def _wrong_type(self, one: str, other: str, type_id: int) -> str:
         for (source, target), known in self.types.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from werkzeug import Request, Response
@@ -30,6 +30,7 @@ from .limits import Limits, headers, too_many
 from .oauth import ALL_SCOPES, REQUIRED_SCOPES, App, Grant, OAuth
 from .portal import Portal
 from .store import Source
+from .webhooks import Sender
 
 VERSIONS = {NEWEST, "2026-03", "v3", "v4"}
 ADDRESS_LIMIT = 8192
@@ -56,7 +57,27 @@ class HubSpot:
         self._limits = Limits(world.limit_time)
         self._dice = random.Random(f"hubspot-ids-{world.seed}")
         seed.fill(self.portals, world.seed, world.sizes, int(clock() * 1000))
+        for portal in self.portals.values():
+            portal.witness = self._witness(str(portal.id))
+        self._webhooks = Sender(world, self, self.oauth.app.client_secret, self.oauth.app.app_id)
+        if world.webhook_url:
+            self.send_webhooks({"target_url": world.webhook_url})
         self._seeding = False
+
+    def _witness(self, account: str) -> Callable[[str, str, str, int | None], None]:
+        """Writes a portal's deeds into the truth journal."""
+        truth = self._world.truth
+
+        def tell(object_name: str, action: str, key: str, request: int | None) -> None:
+            truth.add(self.system, account, object_name, action, key, request=request)
+
+        return tell
+
+    def send_webhooks(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Where and how events are sent; what became of those sent so far."""
+        if settings:
+            self._webhooks.configure(settings)
+        return self._webhooks.status()
 
     def _lag(self) -> float:
         return 0.0 if self._seeding else self._world.search_lag
@@ -146,6 +167,7 @@ class HubSpot:
         return answer
 
     def _call(self, request: Request, path: str, grant: Grant, version: str, parts: tuple[str, ...]) -> Call:
+        grant.portal.acting = (Source("INTEGRATION", str(self.oauth.app.app_id)), self._moment())
         return Call(
             portal=grant.portal,
             version=version,

@@ -13,7 +13,7 @@ from .index import SearchIndex
 from .kinds import COMPANIES, CONTACTS, DEALS, KINDS, LINE_ITEMS, Kind
 from .pipelines import Pipeline, default_pipeline
 from .standard import schema
-from .store import Record, Store
+from .store import Record, Source, Store
 
 CURRENCY_NAMES = {
     "SEK": "Swedish Krona",
@@ -148,6 +148,11 @@ class Portal:
         self.exchange_rates: list[ExchangeRate] = []
         self.required: dict[str, list[str]] = {}  # type id → names an admin made mandatory in the create form
         self.conditional: dict[str, list[tuple[str, str]]] = {}  # type id → (when this has a value, this must)
+        # Told of every change a webhook may speak of: what, type id, source, moment, and the rest of the event.
+        self.notify: Callable[[str, str, Source, int, dict[str, Any]], None] = lambda *event: None
+        self.acting = (Source("CRM_UI", "userId:0"), 0)  # who changes links, and when: they are kept without either
+        # Told of every committed write: object, action, id, request number.
+        self.witness: Callable[[str, str, str, int | None], None] = lambda *deed: None
         self._serial = 11_348_541 + shift
         for code, rate in profile.rates.items():
             self.set_rate(code, rate, FOUNDED)

@@ -78,6 +78,9 @@ def source_json(source: Source) -> Body:
     return body
 
 
+SHOWN = 100
+
+
 def old_associations(portal: Portal, kind: Kind, record: Record, names: Sequence[str]) -> Body:
     """The ``associations`` of an object answer, in its older shape: one entry per type, keys in words."""
     result: Body = {}
@@ -87,8 +90,15 @@ def old_associations(portal: Portal, kind: Kind, record: Record, names: Sequence
             continue
         entries = _old_entries(portal, kind, record, other)
         if entries:
-            result[other.plural.replace("_", " ")] = {"results": entries}
+            result[other.plural.replace("_", " ")] = _first_page(entries)
     return result
+
+
+def _first_page(entries: list[Body]) -> Body:
+    """Decision: an object answer shows a hundred associations of a kind and says that there are more."""
+    if len(entries) <= SHOWN:
+        return {"results": entries}
+    return {"results": entries[:SHOWN], "paging": {"next": {"after": entries[SHOWN]["id"]}}}
 
 
 def _old_entries(portal: Portal, kind: Kind, record: Record, other: Kind) -> list[Body]:

@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.core.names import Business, business
+from sandbox.core.names import FIRST_ARTICLE, PRODUCT_NAMES, Business, business
 from sandbox.core.world import Sizes
 
-from . import times
+from . import orders, times
 from .kinds import COMPANIES, CONTACTS, DEALS, LINE_ITEMS, PRODUCTS, Kind
 from .pipelines import DEFAULT_STAGES
 from .portal import Owner, Portal, Profile, TaxRate
@@ -20,26 +20,6 @@ MAIN, SECOND = 145893001, 146201774
 FIRST_NAMES = ("Anna", "Erik", "Maria", "Lars", "Karin", "Johan", "Eva", "Anders", "Sara", "Per", "Emma", "Nils")
 LAST_NAMES = ("Svensson", "Lindberg", "Nyström", "Ek", "Hallgren", "Sandell", "Åberg", "Öhman", "Wallin", "Dahl")
 DEAL_NAMES = ("Serviceavtal", "Nyförsäljning", "Konsultuppdrag", "Leverans", "Installation", "Uppgradering")
-# In the order of the accounting emulator's first articles, so that an SKU means the same goods on both sides.
-PRODUCT_NAMES = (
-    "Skruv",
-    "Hammare",
-    "Måttband",
-    "Konsulttimme",
-    "Serviceavtal",
-    "Kabel",
-    "Lampa",
-    "Färg",
-    "Pensel",
-    "Spackel",
-    "Isolering",
-    "Fönster",
-    "Dörr",
-    "Beslag",
-    "Lås",
-    "Kaffe",
-)
-FIRST_ARTICLE = 1001
 
 
 def profiles() -> list[Profile]:
@@ -89,7 +69,7 @@ class Seeder:
         self._source = Source("CRM_UI", f"userId:{portal.profile.owners[0].user_id}")
         self._start = now - 330 * times.DAY
 
-    def fill(self, companies: int) -> None:
+    def fill(self, companies: int, orders_wanted: int = 0) -> None:
         """Companies first; the other types in proportion, with a floor so that small worlds have some of each."""
         if not companies:
             return
@@ -104,6 +84,25 @@ class Seeder:
             company = made[(number * 3) % len(made)]
             self._portal.links.label(DEALS.type_id, deal.id, COMPANIES.type_id, company.id, [5])
             self._lines(deal)
+        if orders_wanted:
+            orders.fill(self, self._portal, orders_wanted, made, contacts)
+
+    def open_deal(self, number: int, name: str, order: orders.Order, *, single: bool) -> Record:
+        """A deal in the sales pipeline that is not closed yet, made in the last month."""
+        properties = {
+            "dealname": name,
+            "pipeline": "default",
+            "dealstage": "contractsent",
+            "closedate": times.day(self._now + 10 * times.DAY),
+            "hubspot_owner_id": self._portal.profile.owners[0].id,
+            **({} if single else {"deal_currency_code": "SEK"}),
+            **{key: value for key, value in order.deal if not (single and key == "deal_currency_code")},
+        }
+        return self._write(DEALS, self._now - 30 * times.DAY + number * times.DAY // 2, properties)
+
+    def line(self, deal: Record, properties: dict[str, Any]) -> Record:
+        """A line item of that moment."""
+        return self._write(LINE_ITEMS, deal.created, properties)
 
     def _spread(self, kind: Kind, count: int, describe: Callable[[int], dict[str, Any]]) -> list[Record]:
         """Create records with rising creation dates."""
@@ -203,5 +202,5 @@ def fill(portals: dict[int, Portal], seed: int, sizes: Sizes, now: int) -> None:
     """Seed both portals; the second one has a quarter of the companies. Nothing when the world starts empty."""
     if sizes.empty:
         return
-    Seeder(portals[MAIN], seed, now).fill(sizes.accounts)
-    Seeder(portals[SECOND], seed, now).fill((sizes.accounts + 3) // 4)
+    Seeder(portals[MAIN], seed, now).fill(sizes.accounts, sizes.deals)
+    Seeder(portals[SECOND], seed, now).fill((sizes.accounts + 3) // 4, sizes.deals)

@@ -92,7 +92,7 @@ def edit(
 ) -> dict[str, Any]:
     """A person saves a record page: the same checks, another source in the history."""
     if object_name == "associations":
-        return _link(portal, fields)
+        return _link(portal, fields, moment)
     kind = _kind(object_name)
     user = portal.profile.owners[0]
     writer = Writer(portal, kind, Source("CRM_UI", f"userId:{user.user_id}", user.user_id), moment)
@@ -105,9 +105,11 @@ def edit(
     return raw(portal, kind, known)
 
 
-def _link(portal: Portal, fields: dict[str, Any]) -> dict[str, Any]:
+def _link(portal: Portal, fields: dict[str, Any], moment: int) -> dict[str, Any]:
     """A person links two records: from_type, from_id, to_type, to_id and perhaps type_ids."""
     one, other = _kind(str(fields["from_type"])), _kind(str(fields["to_type"]))
+    user = portal.profile.owners[0]
+    portal.acting = (Source("CRM_UI", f"userId:{user.user_id}", user.user_id), moment)
     ends = (one.type_id, int(fields["from_id"]), other.type_id, int(fields["to_id"]))
     if fields.get("type_ids"):
         portal.links.label(*ends, fields["type_ids"])

@@ -78,7 +78,18 @@ class Writer:
         self._calculate(record)
         store.add(record)
         index.after(record_id)
+        self._tell("create", record)
+        self._notify("creation", record, changeFlag="CREATED")
+        for name, value in stored.items():
+            self._notify("propertyChange", record, propertyName=name, propertyValue=value, isSensitive=False)
         return record
+
+    def _notify(self, what: str, record: Record, **rest: Any) -> None:
+        """An event of this record, for whoever subscribed."""
+        self.portal.notify(what, self.kind.type_id, self.source, self.moment, {"objectId": record.id, **rest})
+
+    def _tell(self, action: str, record: Record) -> None:
+        self.portal.witness(self.kind.plural, action, str(record.id), self.request)
 
     def update(self, record: Record, plan: Plan) -> None:
         """Store planned changes. Values that stay as they were leave the modification date alone."""
@@ -102,6 +113,9 @@ class Writer:
         record.updated = self.moment
         self._calculate(record)
         index.after(record.id)
+        self._tell("update", record)
+        for name, value in changed.items():
+            self._notify("propertyChange", record, propertyName=name, propertyValue=value, isSensitive=False)
 
     def archive(self, record: Record) -> None:
         """Into the recycle bin. Links stay, hidden, because a restore brings them back."""
@@ -109,6 +123,8 @@ class Writer:
         index.before(record.id)
         self.portal.store(self.kind).archive(record, self.moment)
         index.after(record.id)
+        self._tell("delete", record)
+        self._notify("deletion", record, changeFlag="DELETED")
 
     def forget(self, record: Record) -> None:
         """A privacy deletion: gone for good, links included."""
@@ -117,6 +133,7 @@ class Writer:
         self.portal.links.forget(self.kind.type_id, record.id)
         self.portal.store(self.kind).forget(record)
         index.after(record.id)
+        self._tell("forget", record)
 
     def merge(self, primary: Record, other: Record) -> None:
         """The primary keeps its id and values and takes what it lacked; the other's id leads to it from now on."""
@@ -135,6 +152,8 @@ class Writer:
         ids = ";".join(str(record_id) for record_id in primary.merged)
         self.update(primary, Plan({**gained, "hs_merged_object_ids": ids}))
         self.portal.links.move(self.kind.type_id, other.id, primary.id)
+        pair = {"primaryObjectId": primary.id, "mergedObjectIds": [other.id], "newObjectId": None}
+        self._notify("merge", primary, **pair, numberOfPropertiesMoved=len(gained))
 
     def _normalise(self, raw: Mapping[str, Any], plan: Plan) -> list[Problem]:
         known = self.portal.schemas[self.kind.type_id].active
