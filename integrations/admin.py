@@ -19,22 +19,18 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from integrations import views
-from integrations.models import (
-    ConnectedAccount,
-    InboundEvent,
-    Integration,
-    Membership,
-    Organization,
-    RateBudget,
-    TokenGeneration,
-)
+from integrations import account_page, account_views, people_pages, views
+from integrations.history_pages import HistoryPage, part_of
+from integrations.models import ConnectedAccount, Integration, Membership, Organization
+from integrations.rights import RowRights
+from integrations.salesforce import setup_page
 
 if TYPE_CHECKING:
     Scoped = admin.ModelAdmin[Any]
-    Inline = admin.TabularInline[Membership, Organization]
 else:
-    Scoped, Inline = admin.ModelAdmin, admin.TabularInline
+    Scoped = admin.ModelAdmin
+
+part_of("integrations.organization", Membership, "organization_id")
 
 STATUS_CLASS: dict[str, str] = {
     ConnectedAccount.Status.NEW: "off",
@@ -52,10 +48,11 @@ def dot(value: str, word: object) -> SafeString:
     return format_html('<span class="lb-status lb-status--{}">{}</span>', STATUS_CLASS.get(value, "off"), word)
 
 
-class ScopedAdmin(Scoped):
-    """Rows of the person's organizations only. `owner_path` leads to the organization's memberships."""
+class ScopedAdmin(RowRights, Scoped):
+    """Rows of the person's organizations only. `organization_path` leads to the organization."""
 
-    owner_path = "organization__memberships__user"
+    show_facets = admin.ShowFacets.NEVER
+    organization_path = "organization"
     show_full_result_count = False
     list_per_page = 50
 
@@ -64,7 +61,8 @@ class ScopedAdmin(Scoped):
         rows = super().get_queryset(request)
         if getattr(request.user, "is_superuser", False):
             return rows
-        own: models.QuerySet[Any] = rows.filter(**{f"{self.owner_path}_id": request.user.pk})
+        prefix = f"{self.organization_path}__" if self.organization_path else ""
+        own: models.QuerySet[Any] = rows.filter(**{f"{prefix}memberships__user_id": request.user.pk})
         return own
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -95,23 +93,18 @@ class ReadOnlyAdmin(ScopedAdmin):
         return False
 
 
-class MembershipInline(Inline):
-    """Who works for the organization, and as what."""
-
-    model = Membership
-    autocomplete_fields = ["user"]
-    extra = 0
-
-
 @admin.register(Organization)
-class OrganizationAdmin(ScopedAdmin):
-    """The customers, with their people."""
+class OrganizationAdmin(HistoryPage, ScopedAdmin):
+    """The customers; their people have a page of their own (`people_pages`)."""
 
-    owner_path = "memberships__user"
+    change_form_template = "integrations/organization.html"
+
+    organization_path = ""
+    begins = True
+    nothing_yet = _("No organization yet. It is made in the first step of the guided path.")
     list_display = ["name", "organisation_number", "account_count", "integration_count"]
     search_fields = ["name", "organisation_number"]
     ordering = ["name"]  # an annotated list loses the order of its model
-    inlines = [MembershipInline]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         """With the counts of the list."""
@@ -119,6 +112,10 @@ class OrganizationAdmin(ScopedAdmin):
         counts = {f"{name}_found": Count(name, distinct=True) for name in ("accounts", "integrations")}
         counted: models.QuerySet[Any] = rows.annotate(**counts)
         return counted
+
+    def get_urls(self) -> list[URLPattern]:
+        """The page of people before Django's own."""
+        return people_pages.urls(self.admin_site.admin_view) + super().get_urls()
 
     @admin.display(description=_("accounts"), ordering="accounts_found")
     def account_count(self, organization: Any) -> SafeString:
@@ -136,6 +133,13 @@ class OrganizationAdmin(ScopedAdmin):
             '<a href="{}?organization__id__exact={}">{}</a>', url, organization.pk, organization.integrations_found
         )
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """A new organization has nobody yet: the right to add one is asked without it, by Django."""
+        if change:
+            super().save_model(request, obj, form, change)
+        else:
+            obj.save()
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Who creates an organization is its owner: otherwise it would vanish from their own list."""
         super().save_related(request, form, formsets, change)
@@ -146,10 +150,12 @@ class OrganizationAdmin(ScopedAdmin):
 
 
 @admin.register(ConnectedAccount)
-class ConnectedAccountAdmin(ScopedAdmin):
+class ConnectedAccountAdmin(HistoryPage, ScopedAdmin):
     """Accounts: made by the guided connection, looked at here; their tokens are on no page."""
 
     change_form_template = "integrations/account.html"
+    begins = True
+    nothing_yet = _("No account yet. Accounts are connected on the guided path of an organization.")
     list_display = ["name_or_id", "organization", "system", "state", "refreshed_at", "refresh_expires_at"]
     list_display_links = ["name_or_id"]
     list_filter = ["status", "system", ("organization", admin.RelatedOnlyFieldListFilter)]
@@ -181,11 +187,15 @@ class ConnectedAccountAdmin(ScopedAdmin):
         """The buttons of an account's page."""
         wrap = self.admin_site.admin_view
         own = [
-            path("<uuid:pk>/test/", wrap(views.test_connection), name="integrations_account_test"),
-            path("<uuid:pk>/reauthenticate/", wrap(views.reauthenticate), name="integrations_account_reauthenticate"),
-            path("<uuid:pk>/disconnect/", wrap(views.disconnect), name="integrations_account_disconnect"),
+            path("<uuid:pk>/test/", wrap(account_views.test_connection), name="integrations_account_test"),
+            path(
+                "<uuid:pk>/reauthenticate/",
+                wrap(account_views.reauthenticate),
+                name="integrations_account_reauthenticate",
+            ),
+            path("<uuid:pk>/disconnect/", wrap(account_views.disconnect), name="integrations_account_disconnect"),
         ]
-        return own + super().get_urls()
+        return own + setup_page.urls(wrap) + super().get_urls()
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         """The facts of the account's page, in words."""
@@ -197,12 +207,14 @@ class ConnectedAccountAdmin(ScopedAdmin):
                 scopes=[(scope, scope in account.granted_scopes) for scope in account.needed_scopes],
                 extra_scopes=[s for s in account.granted_scopes if s not in account.needed_scopes],
                 refresh_days=_days_until(account.refresh_expires_at),
+                usage=account_page.usage(account),
+                particulars=account_page.particulars(account),
                 now=timezone.now(),
                 may_connect=views.may_connect(request.user, account.organization),
                 integrations=Integration.objects.for_user(request.user).filter(
                     Q(crm_account=account) | Q(ledger_account=account)
                 ),
-                generations=account.generations.order_by("-number")[:10],
+                generations=account_page.generations(account),
                 show_save=False,
                 show_save_and_continue=False,
                 show_save_and_add_another=False,
@@ -215,11 +227,13 @@ def _days_until(moment: datetime | None) -> int | None:
 
 
 @admin.register(Integration)
-class IntegrationAdmin(ScopedAdmin):
+class IntegrationAdmin(HistoryPage, ScopedAdmin):
     """Pairs of a CRM account and a Fortnox company."""
 
     change_form_template = "integrations/integration.html"
     change_list_template = "integrations/integrations.html"
+    begins = True
+    nothing_yet = _("No integration yet. Connect a CRM and Fortnox to begin.")
     list_display = ["name", "organization", "crm_account", "ledger_account", "mode_shown"]
     list_filter = ["mode", ("organization", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["organization", "crm_account", "ledger_account"]
@@ -258,39 +272,4 @@ class IntegrationAdmin(ScopedAdmin):
         return own + super().get_urls()
 
 
-@admin.register(TokenGeneration)
-class TokenGenerationAdmin(ReadOnlyAdmin):
-    """Every attempt to obtain tokens: when, how, and what came of it. Neither tokens nor their hashes."""
-
-    owner_path = "account__organization__memberships__user"
-    list_display = ["account", "number", "grant", "started_at", "finished_at", "outcome"]
-    list_filter = ["grant", "account__system"]
-    list_select_related = ["account"]
-    search_fields = ["account__name", "account__remote_id", "outcome"]
-    fields = ["account", "number", "grant", "started_at", "finished_at", "outcome"]
-
-
-@admin.register(InboundEvent)
-class InboundEventAdmin(ReadOnlyAdmin):
-    """The inbox."""
-
-    owner_path = "account__organization__memberships__user"
-    list_display = ["kind", "object", "record_id", "account", "received_at", "processed_at"]
-    list_filter = [("processed_at", admin.EmptyFieldListFilter), "object", "account__system"]
-    list_select_related = ["account"]
-    search_fields = ["=record_id", "=dedupe_key"]
-    fields = ["account", "dedupe_key", "object", "record_id", "kind", "occurred_at", "received_at", "processed_at"]
-
-
-@admin.register(RateBudget)
-class RateBudgetAdmin(ReadOnlyAdmin):
-    """The sending logs of the vendors' limits. They belong to no organization: for superusers."""
-
-    list_display = ["key", "paused_until"]
-    search_fields = ["key"]
-    fields = ["key", "paused_until", "hits"]
-
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        """Keys name accounts of all organizations."""
-        rows = RateBudget.objects.all()
-        return rows if getattr(request.user, "is_superuser", False) else rows.none()
+from integrations import custom_admin, inbox_admin, token_admin  # noqa: E402, F401  (Django looks for pages in this module only)

@@ -8,6 +8,7 @@ row and the redirect address. The invariant: whatever does not match exactly cha
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from integrations import oauth, tokens
 from integrations.errors import AuthenticationFailed, Misconfigured, SyncError
 from integrations.fields import conceal, reveal
 from integrations.models import AuthorizationAttempt, ConnectedAccount
+from integrations.salesforce import deployments
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -32,11 +34,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LIFETIME = timedelta(minutes=10)
+# An administrator signs in afresh, whoever the browser remembers, and gives nothing that outlives the session.
+_ONCE: dict[str, Any] = {"scopes": ["api"], "extra": {"prompt": "login"}}
 _LONGEST = 4000  # characters of a code or state that can be meant seriously
 
 
 class Refused(Exception):
-    """The person comes back without a usable consent: what happened, and what to do about it."""
+    """The person comes back without a usable consent: what happened, and what to do about it. `purpose` is what the
+    consent was for."""
+
+    purpose: str = AuthorizationAttempt.Purpose.CONNECT
 
     def __init__(
         self, cause: str | Promise, remedy: str | Promise, account: ConnectedAccount | None = None, next_url: str = ""
@@ -60,12 +67,28 @@ class Arrival:
         return values[0] if len(values) == 1 and len(values[0]) <= _LONGEST else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A consent that was accepted: for which account, where to go next, and what it was for."""
+
+    account: ConnectedAccount
+    next_url: str
+    purpose: str
+
+
 def redirect_uri(system: str) -> str:
     """Where the vendor sends people back: one fixed address per system, never built from the Host header."""
     return f"{settings.PUBLIC_URL}{reverse('connect-callback', args=[system])}"
 
 
-def start(account: ConnectedAccount, user: Any, session_key: str, next_url: str = "") -> str:
+def start(
+    account: ConnectedAccount,
+    user: Any,
+    session_key: str,
+    next_url: str = "",
+    *,
+    purpose: str = AuthorizationAttempt.Purpose.CONNECT,
+) -> str:
     """The vendor's consent address for this account, person and browser. Raises `Misconfigured`."""
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
     attempt = AuthorizationAttempt(
@@ -75,20 +98,33 @@ def start(account: ConnectedAccount, user: Any, session_key: str, next_url: str 
         session_hash=_hash(session_key),
         redirect_uri=redirect_uri(account.system),
         next_url=next_url,
+        purpose=purpose,
     )
     conceal(attempt, "code_verifier", verifier)
-    url = oauth.authorization_url(account, attempt.redirect_uri, state, verifier)
+    if account.client_id:
+        conceal(attempt, "app", json.dumps(tokens.app_of(account)))
+    asked = _ONCE if purpose == AuthorizationAttempt.Purpose.DEPLOY else {}
+    url = oauth.authorization_url(account, attempt.redirect_uri, state, verifier, **asked)
     AuthorizationAttempt.objects.filter(created_at__lt=timezone.now() - timedelta(days=1)).delete()
     attempt.save()
     return url
 
 
-def finish(arrival: Arrival) -> tuple[ConnectedAccount, str]:
-    """The connected account and where to go next. Raises `Refused`; then nothing was stored."""
+def finish(arrival: Arrival) -> Finished:
+    """The account, where to go next, and what it was for. Raises `Refused`; then nothing was stored."""
     attempt = _claim(arrival)
+    try:
+        return Finished(_explained(arrival, attempt), attempt.next_url, attempt.purpose)
+    except Refused as refused:
+        refused.purpose = attempt.purpose
+        raise
+
+
+def _explained(arrival: Arrival, attempt: AuthorizationAttempt) -> ConnectedAccount:
+    """`_exchange`, with what can be done about its errors."""
     account = attempt.account
     try:
-        return _exchange(arrival, attempt), attempt.next_url
+        return _exchange(arrival, attempt)
     except tokens.WrongAccount as error:
         logger.warning("account %s: consent for another remote account refused", account.pk)
         remedy = _("Sign in to %(name)s and approve again. Another company needs a connection of its own.")
@@ -124,6 +160,9 @@ def _claim(arrival: Arrival) -> AuthorizationAttempt:
     attempt = AuthorizationAttempt.objects.select_related("account").get(state_hash=_hash(state))
     if not ConnectedAccount.objects.for_user(arrival.user).filter(pk=attempt.account_id).exists():
         raise Refused(_("You no longer have access to this organization."), _("Ask one of its owners."))
+    user: Any = arrival.user
+    if not user.has_perm("integrations.change_connectedaccount", attempt.account):
+        raise Refused(_("You may not connect accounts of this organization any more."), _("Ask one of its owners."))
     return attempt
 
 
@@ -139,8 +178,12 @@ def _exchange(arrival: Arrival, attempt: AuthorizationAttempt) -> ConnectedAccou
             attempt.next_url,
         )
     verifier = reveal(attempt, "code_verifier")
-    AuthorizationAttempt.objects.filter(pk=attempt.pk).update(code_verifier="")
+    if attempt.app:
+        tokens.wear_app(account, json.loads(reveal(attempt, "app")))
+    AuthorizationAttempt.objects.filter(pk=attempt.pk).update(code_verifier="", app="")
     answer = oauth.exchange_code(account, code, attempt.redirect_uri, verifier)
+    if attempt.purpose == AuthorizationAttempt.Purpose.DEPLOY:
+        return deployments.begin(account, answer, arrival.user).account
     return tokens.store_grant(account, answer)
 
 
@@ -155,6 +198,8 @@ def _denied(account: ConnectedAccount, error: str, description: str, next_url: s
     remedies = {
         "invalid_scope": _("The app registered at the vendor lacks a scope that is needed; an administrator adds it."),
         "unauthorized_client": _("Only a system administrator of the company can approve a service account."),
+        "OAUTH_EC_APP_NOT_FOUND": _("Sign in to the org in which the app was created; in others it does not exist."),
+        "redirect_uri_mismatch": _("Enter the callback address into the app exactly as it is shown here."),
     }
     return Refused(cause, remedies.get(error, _("Start again with the button.")), account, next_url)
 

@@ -33,17 +33,29 @@ class Step:
 
 @dataclass(slots=True)
 class Side:
-    """One side of the pair on the guided page: the accounts there are, and the one that counts."""
+    """One side of the pair on the guided page: the accounts there are, of which systems, and the one that counts."""
 
     key: str
-    system: str
+    systems: tuple[str, ...]
     accounts: list[ConnectedAccount] = field(default_factory=list)
     chosen: ConnectedAccount | None = None
 
     @property
-    def label(self) -> str:
-        """The name of the system."""
-        return System(self.system).label
+    def system(self) -> str:
+        """The system that counts; "" while there is a choice."""
+        if self.chosen is not None:
+            return self.chosen.system
+        return self.systems[0] if len(self.systems) == 1 else ""
+
+    @property
+    def label(self) -> Text:
+        """The name of the system, or of what it is."""
+        return System(self.system).label if self.system else _("CRM")
+
+    @property
+    def offers(self) -> list[tuple[str, str, Text]]:
+        """What can be connected: (system, its name, who must approve)."""
+        return [(system, System(system).label, EXPLAINED.get(system, "")) for system in self.systems]
 
     @property
     def pending(self) -> ConnectedAccount | None:
@@ -98,14 +110,16 @@ def next_steps(integration: Integration) -> list[Step]:
     return [step for provider in _providers for step in provider(integration)]
 
 
-def progress(organization: Organization, *, crm_system: str, crm: str = "", ledger: str = "") -> Progress:
-    """How far the organization has come; `crm` and `ledger` are ids of accounts the person picked."""
-    rows = list(organization.accounts.filter(system__in=[crm_system, LEDGER]).order_by("created_at"))
+def progress(organization: Organization, *, crm_system: str = "", crm: str = "", ledger: str = "") -> Progress:
+    """How far the organization has come; `crm` and `ledger` are ids of accounts the person picked. `crm_system`
+    narrows the CRM side to one system."""
+    crms = (crm_system,) if crm_system else CRMS
+    rows = list(organization.accounts.order_by("created_at"))
     taken = set(organization.integrations.values_list("crm_account_id", "ledger_account_id"))
     state = Progress(
         organization,
-        _side("crm", crm_system, rows, crm, {pair[0] for pair in taken}),
-        _side("ledger", LEDGER, rows, ledger, {pair[1] for pair in taken}),
+        _side("crm", crms, rows, crm, {pair[0] for pair in taken}),
+        _side("ledger", (LEDGER,), rows, ledger, {pair[1] for pair in taken}),
     )
     if state.crm.chosen and state.ledger.chosen:
         state.integration = organization.integrations.filter(
@@ -114,8 +128,8 @@ def progress(organization: Organization, *, crm_system: str, crm: str = "", ledg
     return state
 
 
-def _side(key: str, system: str, rows: list[ConnectedAccount], picked: str, taken: set[UUID]) -> Side:
-    side = Side(key, system, [row for row in rows if row.system == system])
+def _side(key: str, systems: tuple[str, ...], rows: list[ConnectedAccount], picked: str, taken: set[UUID]) -> Side:
+    side = Side(key, systems, [row for row in rows if row.system in systems])
     if picked == "new":
         return side
     side.chosen = next((row for row in side.accounts if str(row.pk) == picked), None)
@@ -132,19 +146,21 @@ def account_to_connect(organization: Organization, system: str) -> ConnectedAcco
     vendor = settings.VENDORS[system]
     fresh = organization.accounts.filter(system=system, status=ConnectedAccount.Status.NEW).first()
     account = fresh or ConnectedAccount(organization=organization, system=system)
-    account.api_url, account.oauth_url = vendor["api_url"].rstrip("/"), vendor["oauth_url"].rstrip("/")
+    if not account.client_id:  # where the customer has an app of its own, the addresses were entered with it
+        account.api_url, account.oauth_url = vendor["api_url"].rstrip("/"), vendor["oauth_url"].rstrip("/")
     account.save()
     return account
 
 
 def create_integration(state: Progress, name: str) -> Integration:
-    """The pair, named. The same pair again gives the same integration."""
+    """The pair, named. The same pair again gives the same integration. A new one only observes, until somebody takes
+    the step of going live."""
     if state.crm.chosen is None or state.ledger.chosen is None:
         raise ValueError("both sides must be connected first")
     integration, _created = Integration.objects.get_or_create(
         crm_account=state.crm.chosen,
         ledger_account=state.ledger.chosen,
-        defaults={"organization": state.organization, "name": name},
+        defaults={"organization": state.organization, "name": name, "mode": Integration.Mode.OBSERVE},
     )
     return integration
 
@@ -155,5 +171,9 @@ EXPLAINED: dict[str, Text] = {
         "account of its own, which does not stop when that person leaves."
     ),
     System.HUBSPOT: _("Someone who may install apps signs in to HubSpot, chooses the account and approves."),
+    System.SALESFORCE: _(
+        "An administrator of the org creates an app for Ledgerbridge in Salesforce; the next page says how, and takes "
+        "its key and secret."
+    ),
 }
 """Who must approve, said before the click."""

@@ -8,80 +8,48 @@ that does not add up raises `IncompleteRead`.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 
+from django.utils.functional import Promise
+
 from integrations.errors import SyncError
+from integrations.schema import (
+    Expected,
+    Feedback,
+    Fields,
+    FieldSchema,
+    FieldType,
+    ObjectSchema,
+    Option,
+    ReadinessLine,
+    Setup,
+    Value,
+)
 
-Value = str | Decimal | bool | date | datetime | None
-"""A typed value as it travels between the rooms."""
-Fields = Mapping[str, frozenset[str]]
-"""Which fields are wanted, by part: `{"invoice": {"DocumentNumber"}, "row": {"ArticleNumber"}}`."""
-
-
-class FieldType(enum.StrEnum):
-    """How a value is typed inside Ledgerbridge, whatever its spelling on the wire."""
-
-    STRING = "string"
-    NUMBER = "number"
-    BOOLEAN = "boolean"
-    DATE = "date"
-    DATETIME = "datetime"
-    ENUM = "enum"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One allowed value of an ENUM field."""
-
-    value: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class FieldSchema:
-    """One field of a remote object. `derived` fields are computed by our connector and read-only by nature.
-
-    `decimals` is what the vendor keeps (it rounds the rest away); `max_length` is in characters.
-    """
-
-    name: str
-    label: str
-    type: FieldType = FieldType.STRING
-    max_length: int | None = None
-    decimals: int | None = None
-    required: bool = False
-    writable: bool = True
-    unique: bool = False
-    derived: bool = False
-    options: tuple[Option, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectSchema:
-    """One remote object: its own fields and those of its parts.
-
-    `name` is also the name of the main part in expressions (`customer.Name`). `parts` are related records an
-    expression may read (`company`, `contact`); `lines` is the name of the line part (`row`, `line`) or "".
-    """
-
-    system: str
-    name: str
-    label: str
-    key: str
-    fields: Mapping[str, FieldSchema]
-    parts: Mapping[str, Mapping[str, FieldSchema]] = field(default_factory=dict)
-    lines: str = ""
-    title: str = ""
-    subsets: tuple[str, ...] = ()
-
-    def names(self) -> dict[str, frozenset[str]]:
-        """Every part and the fields it has: what an expression on this object may read."""
-        return {self.name: frozenset(self.fields)} | {part: frozenset(f) for part, f in self.parts.items()}
+__all__ = [
+    "Connector",
+    "Estimate",
+    "EstimatedRow",
+    "Expected",
+    "Feedback",
+    "FieldSchema",
+    "FieldType",
+    "Fields",
+    "Gone",
+    "ObjectSchema",
+    "Option",
+    "Outcome",
+    "Page",
+    "ReadinessLine",
+    "Record",
+    "Setup",
+    "Totals",
+    "Value",
+    "Write",
+]
 
 
 @dataclass(slots=True)
@@ -105,8 +73,16 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """A record that is no longer there: deleted, or merged `into` another one ("" when it was deleted)."""
+
+    id: str
+    into: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """Records of one remote page.
+    """Records of one remote page, and those that the page says are gone.
 
     `resume` continues the same scan after this page (opaque, stored with the run). `cursor` is set on the last page
     only, unless the stream is sorted by change time: the remote's clock at the start of the scan, from which the next
@@ -117,6 +93,7 @@ class Page:
     resume: str
     cursor: str | None
     total: int | None = None
+    gone: Sequence[Gone] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,26 +133,54 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """What a flow needs to exist at its target before it can write: vendor-neutral description, as data.
+class Totals:
+    """What a ledger document adds up to, as the ledger computed it, in the document's currency.
 
-    `fields` are custom fields to create (name → {label, type, unique, group, …}) per object; `pipelines` are stage
-    sets. `Connector.prepare` makes what is missing, leaves what exists, and returns ids by symbolic name.
+    `rows` are the net amounts (without VAT) of its rows in order, `prices` what the ledger took as unit price, quantity
+    and discount for each; `net` is the ledger's own sum of them. `gross` = net + freight + fee + vat + rounding.
+    `surcharge_vat` is the part of `vat` that is for freight and fee. `vat_doubt` says why the VAT is not plausible for
+    the document's customer; "" when nothing is odd about it.
     """
 
-    fields: Mapping[str, Sequence[Mapping[str, object]]] = field(default_factory=dict)
-    pipelines: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    currency: str
+    rows: tuple[Decimal, ...]
+    net: Decimal
+    vat: Decimal
+    gross: Decimal
+    rounding: Decimal = Decimal(0)
+    freight: Decimal = Decimal(0)
+    fee: Decimal = Decimal(0)
+    surcharge_vat: Decimal = Decimal(0)
+    vat_included: bool = False
+    vat_doubt: str | Promise = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ReadinessLine:
-    """One line of the readiness board: is it fine, what is wrong, how to mend it, and where."""
+class EstimatedRow:
+    """One row of a document as it would become; `net` is None where only the ledger knows the price."""
 
-    code: str
-    level: str  # "ok" | "warning" | "error"
-    title: str
-    detail: str = ""
-    fix: str = ""
+    text: str
+    article: str
+    quantity: Decimal | None
+    price: Decimal | None
+    discount: str
+    net: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a document would add up to, computed here, only to be compared and shown: the ledger decides.
+
+    None where it cannot be known before the ledger has the document (a price of its price list, a VAT rate).
+    `goods` is what the rows add up to as they are priced: with VAT where the prices include it, else the net.
+    """
+
+    rows: tuple[EstimatedRow, ...]
+    net: Decimal | None
+    vat: Decimal | None
+    rounding: Decimal | None
+    gross: Decimal | None
+    goods: Decimal | None = None
 
 
 class Connector(Protocol):
@@ -186,8 +191,26 @@ class Connector(Protocol):
     """Objects whose `upsert` may be repeated freely because a unique key of ours guards it."""
     markers: Mapping[str, str]
     """Per object that cannot be deduplicated: the searchable remote field that carries `Write.marker`."""
+    found_by_marker: frozenset[str]
+    """Those of `markers` whose field the remote searches itself: one call per value, cheap enough while planning."""
     cancelled: Mapping[str, str]
     """Per object that can be cancelled at the remote: the boolean field that says so."""
+    verified: Mapping[str, tuple[str, ...]]
+    """Per object: the fields by which a record found by its marker is known to be the one that was sent."""
+    locks: Mapping[str, str]
+    """Per object that the remote locks at some point: the derived text field that says how ("" while it is open)."""
+    owners: Mapping[str, str]
+    """Objects that exist only as lines or parts of another one: `{"line_item": "deal"}`."""
+    round: int
+    """How many writes are cheapest together. A scan collects so many of several pages before it delivers; 0: a page's
+    writes are as good as any."""
+    estimates_from: Mapping[str, frozenset[str]]
+    """Per register, the fields of its records that `estimate` can use: `{"article": {"VAT"}}`."""
+
+    @property
+    def feedback(self) -> Mapping[str, Feedback]:
+        """Per object, where its records may show what became of them; whether a record has these fields, the schema
+        says."""
 
     def describe(self, object_name: str) -> ObjectSchema:
         """The schema of an object; cached by the caller."""
@@ -214,6 +237,11 @@ class Connector(Protocol):
         `spell` gives the spellings under which a normalised value may be stored remotely.
         """
 
+    def search(self, object_name: str, field_name: str, text: str, fields: frozenset[str], limit: int) -> list[Record]:
+        """For a person who looks for a record: up to `limit` of those whose field holds `text`, as the vendor searches.
+        One call, whatever there is; what is not in the answer may exist all the same, and nothing may follow from it
+        (see `find`). Raises `Misconfigured` for a field that cannot be searched."""
+
     def count(self, object_name: str) -> int:
         """How many records the object has (one call)."""
 
@@ -222,6 +250,28 @@ class Connector(Protocol):
 
     def create(self, object_name: str, write: Write) -> Outcome:
         """One create that the remote cannot deduplicate: a single request, never repeated by the transport."""
+
+    def totals(self, object_name: str, record: Record) -> Totals | None:
+        """What the document adds up to; None for objects without amounts. `record` was loaded with `totals_fields`."""
+
+    def totals_fields(self, object_name: str) -> Fields:
+        """What `totals` needs to be loaded; empty for objects without amounts."""
+
+    def estimate(
+        self,
+        object_name: str,
+        fields: Mapping[str, Value],
+        lines: Sequence[Mapping[str, Value]],
+        known: Mapping[str, Record],
+    ) -> Estimate | None:
+        """What a document of these fields and lines would add up to; `known` are records of its articles by number."""
+
+    def perform(self, object_name: str, record_id: str, act: str) -> Outcome:
+        """Carry out "book", "credit" or "cancel" on a document. The state is read first: what is done already is a
+        success, so that it may be repeated. For "credit" the outcome's id is the credit document's."""
+
+    def owners_of(self, object_name: str, ids: Sequence[str]) -> dict[str, str]:
+        """For objects of `owners`: the id of the record that each belongs to; those without one are left out."""
 
     def prepare(self, setup: Setup) -> dict[str, str]:
         """Create the missing custom fields and pipelines; idempotent. Returns ids by symbolic name."""

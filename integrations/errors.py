@@ -120,6 +120,12 @@ class Missing(SyncError):
     error_class = ErrorClass.MISSING
 
 
+class DependencyMissing(SyncError):
+    """Something that this record needs is not there yet; it continues by itself when it is."""
+
+    error_class = ErrorClass.DEPENDENCY
+
+
 class TooLarge(SyncError):
     """Too big for one request, or a reply that cannot be read."""
 

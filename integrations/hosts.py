@@ -26,13 +26,23 @@ from integrations.errors import InvalidData, Misconfigured
 
 # The vendors' own hosts, as their references name them; HubSpot serves its pages from one host per data centre.
 VENDOR_HOSTS: dict[str, frozenset[str]] = {
-    "fortnox": frozenset({"api.fortnox.se", "apps.fortnox.se"}),
+    "fortnox": frozenset({"api.fortnox.se", "apps.fortnox.se", "ws.fortnox.se"}),
     "hubspot": frozenset(
         {"api.hubapi.com"} | {f"app{suffix}.hubspot.com" for suffix in ("", "-eu1", "-na1", "-na2", "-na3", "-ap1")}
     ),
 }
+# Every Salesforce org has hosts of its own (My Domain), also as a sandbox or on a partitioned domain. Salesforce owns
+# all of salesforce.com, so a name below it is theirs; the pages' domains (lightning, force.com) never get a token.
+VENDOR_HOST_PATTERNS: dict[str, re.Pattern[str]] = {
+    "salesforce": re.compile(r"(?:login|test|[a-z0-9][a-z0-9-]{0,80}(?:\.[a-z0-9-]{1,40})?\.my)\.salesforce\.com"),
+}
 _PLAIN_HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _BAD_CHARACTERS = re.compile(r"[^!-~]|\\")  # controls, blanks, backslashes and everything outside ASCII
+
+
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: a gateway connects to the IPv4 address at its end
+# IPv4-compatible and IPv4-translated addresses, and a network's own translation prefix (RFC 8215).
+_INNER_NETWORKS = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48")))
 
 
 class ForbiddenAddress(Misconfigured):
@@ -74,7 +84,9 @@ def check_url(url: str, system: str = "") -> tuple[str, str, int, bool]:
     if not _PLAIN_HOST.fullmatch(host) or host.startswith("xn--") or ".xn--" in host:
         raise _forbidden(url, "not a plain host name")
     known = VENDOR_HOSTS.get(system) if system else frozenset().union(*VENDOR_HOSTS.values())
-    if host not in (known or frozenset()):
+    patterns = [VENDOR_HOST_PATTERNS.get(system)] if system else list(VENDOR_HOST_PATTERNS.values())
+    matched = any(pattern is not None and pattern.fullmatch(host) for pattern in patterns)
+    if host not in (known or frozenset()) and not matched:
         raise _forbidden(url, "the host is not on the allow-list")
     if parts.scheme != "https" or effective != 443:
         raise _forbidden(url, "only https on port 443")
@@ -108,12 +120,35 @@ def path_key(key: str) -> str:
     return quote(key, safe="")
 
 
+def _is_inner(peer: str) -> bool:
+    """Whether the peer's address is not a public one, or stands for an IPv4 address that is not."""
+    address = ipaddress.ip_address(peer.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.is_site_local or any(address in network for network in _INNER_NETWORKS):
+            return True
+        inside = address.ipv4_mapped or address.sixtofour
+        if inside is None and address in _TRANSLATED:
+            inside = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inside is not None:
+            return not inside.is_global or inside.is_multicast
+    return not address.is_global or address.is_multicast
+
+
 def _refuse_inner(connection: HTTPConnection, peer: str) -> None:
     """Close and fail unless the peer's address is public."""
-    address = ipaddress.ip_address(peer.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
-    if not (mapped or address).is_global or address.is_multicast:
+    if _is_inner(peer):
         raise NewConnectionError(connection, f"the name resolves to the inner address {peer}")
+
+
+def open_socket(url: str, system: str, timeout: float) -> socket.socket:
+    """A TCP connection to an allowed `ws(s)` address, before a byte is sent. Raises `ForbiddenAddress`, `OSError`."""
+    web = re.sub(r"^ws(?=s?://)", "http", url)
+    _scheme, host, port, extra = check_url(web, system)
+    sock = socket.create_connection((host, port), timeout)
+    if not extra and _is_inner(sock.getpeername()[0]):
+        sock.close()
+        raise _forbidden(url, "the name resolves to an inner address")
+    return sock
 
 
 class _Guarded:

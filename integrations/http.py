@@ -9,15 +9,12 @@ work stays on the calling thread, because database connections do.
 
 from __future__ import annotations
 
-import contextlib
-import json as jsonlib
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -32,23 +29,38 @@ from integrations.errors import (
     TooLarge,
     Transient,
 )
+from integrations.exchange import (
+    EXCERPT,
+    Exchange,
+    Reply,
+    about_to_send,
+    checked_before_sending,
+    count,
+    counting,
+    exchanged,
+)
 from integrations.fortnox.errors import classify as classify_fortnox
 from integrations.hosts import check_path
+from integrations.hubspot import limits as hubspot_limits
 from integrations.hubspot.errors import classify as classify_hubspot
 from integrations.models import ConnectedAccount
 from integrations.redaction import redact
+from integrations.salesforce import usage as salesforce_usage
+from integrations.salesforce.errors import classify as classify_salesforce
+from integrations.salesforce.errors import refreshable as refreshable_salesforce
 from integrations.transport import (
     Call,
     Raw,
     guard,
     parsed,
+    plain,
     remote_time,
     session_for,
     told_to_wait,
     transmit,
 )
 
-__all__ = ["Api", "Call", "Exchange", "Reply", "counting", "guard"]
+__all__ = ["Api", "Call", "Exchange", "Reply", "about_to_send", "checked_before_sending", "counting", "guard"]
 
 logger = logging.getLogger(__name__)
 
@@ -57,49 +69,23 @@ OVERLAP = 8
 REPEATS_OF_429 = 4
 LONGEST_WAIT = {"bulk": 15.0, "interactive": 6.0}
 PATIENCE = {"bulk": 45.0, "interactive": 10.0}
-EXCERPT = 2000
 
 Classify = Callable[[int, Mapping[str, str], Any, str, float | None], SyncError]
-_CLASSIFY: dict[str, Classify] = {"fortnox": classify_fortnox, "hubspot": classify_hubspot}
+_CLASSIFY: dict[str, Classify] = {
+    "fortnox": classify_fortnox,
+    "hubspot": classify_hubspot,
+    "salesforce": classify_salesforce,
+}
+# What an answer says about the vendor's limits, and what must be asked before a call (it may wait or refuse).
+_OBSERVE: dict[str, Callable[[ConnectedAccount, Call, Raw], None]] = {
+    "hubspot": hubspot_limits.observe,
+    "salesforce": salesforce_usage.observe,
+}
+_HOLD: dict[str, Callable[[ConnectedAccount, str], None]] = {"salesforce": salesforce_usage.hold}
+# A 401 that a new token would meet again; asking for one each time would never end.
+_REFRESHABLE: dict[str, Callable[[Any], bool]] = {"salesforce": refreshable_salesforce}
 # Refused without being executed, whatever kind of call it was: locked record (423), account in transit (477).
 _NOT_EXECUTED = frozenset({401, 403, 423, 429, 477})
-
-_counter: ContextVar[Counter[tuple[str, str]] | None] = ContextVar("calls", default=None)
-
-
-@dataclass(slots=True)
-class Reply:
-    """An answer: `data` is parsed JSON with `Decimal` for fractions (None: no body); `remote_time` its `Date`."""
-
-    status: int
-    data: Any
-    headers: Mapping[str, str]
-    remote_time: datetime
-    excerpt: str
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """What went over the wire, redacted, for the log: `excerpt` is the start of the answer, or what went wrong."""
-
-    method: str
-    path: str
-    status: int | None
-    ms: int
-    sent: str
-    excerpt: str
-    at: datetime
-
-
-@contextlib.contextmanager
-def counting() -> Iterator[Counter[tuple[str, str]]]:
-    """Count the calls made inside, by (system, kind). Nested counts do not add up into outer ones."""
-    counter: Counter[tuple[str, str]] = Counter()
-    token = _counter.set(counter)
-    try:
-        yield counter
-    finally:
-        _counter.reset(token)
 
 
 class Api:
@@ -201,16 +187,19 @@ class Api:
         from integrations import tokens  # tokens obtains its tokens through this module's `guard`
 
         check_path(call.path)
+        hold = _HOLD.get(self.system)
+        if hold is not None:
+            hold(self.account, self.lane)
         key = budget.key_of(self.account, call.bucket)
         return tokens.access_token(self.account), key, budget.limit_of(self.system, call.bucket, key)
 
     def _counted(self, call: Call, token: str) -> str:
-        counter = _counter.get()
-        if counter is not None:
-            counter[(self.system, call.kind or f"{call.method} {call.path}")] += 1
+        count(self.system, call.kind or f"{call.method} {call.path}")
         return token
 
     def _send(self, call: Call, token: str) -> Raw:
+        if call.write:
+            about_to_send()
         raw = transmit(session_for(self.system, self._origin, not call.write), self._base, call, token)
         self._record(call, raw)
         return raw
@@ -223,7 +212,7 @@ class Api:
         repeats = 0
         while True:
             self._observe(call, raw)
-            if raw.status == 401 and not refreshed:
+            if raw.status == 401 and not refreshed and self._refreshable(raw):
                 refreshed = True
                 tokens.after_unauthorized(self.account, token)
             elif raw.status == 429:
@@ -233,6 +222,10 @@ class Api:
                 return self._judge(call, raw)
             token = self._ready(call)
             raw = self._send(call, token)
+
+    def _refreshable(self, raw: Raw) -> bool:
+        judge = _REFRESHABLE.get(self.system)
+        return judge is None or judge(parsed(raw.body)[0])
 
     def _pause_for(self, call: Call, raw: Raw, repeats: int) -> None:
         """Pause the budget for everybody; raises `RateLimited` when the wait is too long for this caller."""
@@ -252,7 +245,7 @@ class Api:
     def _judge(self, call: Call, raw: Raw) -> Reply:
         if raw.failure:
             raise self._unclear(call, raw, raw.failure, executed=raw.connected)
-        data, readable = parsed(raw.body)
+        data, readable = plain(raw.body) if call.plain and raw.status < 300 else parsed(raw.body)
         text = "" if readable and raw.status < 300 else redact(raw.body[:EXCERPT].decode("utf-8", "replace"))
         if 200 <= raw.status < 300:
             if readable or (not raw.body and (raw.status in {202, 204, 205} or call.empty_ok)):
@@ -263,10 +256,10 @@ class Api:
         # A vendor's own "internal error" may come as a 400, and is then as unclear as a 500.
         fault = isinstance(error, Transient) and raw.status not in _NOT_EXECUTED
         if refused and not (call.write and fault):
-            raise self._logged(call, error)
+            raise self._logged(call, error, raw)
         if call.write or isinstance(error, Transient):
             raise self._unclear(call, raw, error.message, error=error)
-        raise self._logged(call, error)
+        raise self._logged(call, error, raw)
 
     def _unclear(
         self, call: Call, raw: Raw, text: str, *, executed: bool = True, error: SyncError | None = None
@@ -281,37 +274,21 @@ class Api:
             kind, code = TooLarge, "body_too_large"
         if not executed:
             code = "connect"
-        return self._logged(call, kind(text, code=code, status=raw.status or None, retry_after=retry_after))
+        return self._logged(call, kind(text, code=code, status=raw.status or None, retry_after=retry_after), raw)
 
-    def _logged(self, call: Call, error: SyncError) -> SyncError:
+    def _logged(self, call: Call, error: SyncError, raw: Raw) -> SyncError:
+        """The error with its redacted exchange, which the log of the change keeps."""
+        error.context["exchange"] = asdict(exchanged(call, raw)) | {"at": datetime.now(UTC).isoformat()}
         logger.warning(
             "%s %s %s: %s %s %s", self.system, call.method, call.path, error.error_class, error.code, error.message
         )
         return error
 
     def _observe(self, call: Call, raw: Raw) -> None:
-        """Lower the budget to what HubSpot's headers announce (they describe the burst limit, never search)."""
-        if self.system != "hubspot" or call.bucket != "default" or "X-HubSpot-RateLimit-Max" not in raw.headers:
-            return
-        with contextlib.suppress(ValueError):
-            count = int(raw.headers["X-HubSpot-RateLimit-Max"])
-            seconds = int(raw.headers.get("X-HubSpot-RateLimit-Interval-Milliseconds", "10000")) / 1000
-            budget.observe(budget.key_of(self.account), replace(budget.limit_of(self.system)), count, seconds)
+        """Let the vendor's own part of us note what the answer says about its limits."""
+        note = _OBSERVE.get(self.system)
+        if note is not None and not raw.failure:
+            note(self.account, call, raw)
 
     def _record(self, call: Call, raw: Raw) -> None:
-        # What a successful bulk read sent is neither interesting nor cheap to redact.
-        worth = call.write or raw.failure or raw.status >= 300
-        sent = jsonlib.dumps(call.json, default=str)[:EXCERPT] if worth and call.json is not None else ""
-        query = "?" + "&".join(f"{k}={v}" for k, v in call.params.items()) if call.params else ""
-        answer = raw.failure or raw.body[: EXCERPT if worth else 300].decode("utf-8", "replace")
-        self.exchanges.append(
-            Exchange(
-                call.method,
-                redact(call.path + query)[:500],
-                raw.status or None,
-                raw.ms,
-                redact(sent),
-                redact(answer),
-                datetime.now(UTC),
-            )
-        )
+        self.exchanges.append(exchanged(call, raw))

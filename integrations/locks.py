@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 import psycopg
 from django.conf import settings
@@ -58,25 +58,28 @@ class _FileLock:
 
 
 class _AdvisoryLock:
-    """A session advisory lock; the session is ours alone and ends with the process."""
+    """A session advisory lock; the session is this thread's alone and ends with the process.
+
+    Inside `lock_session` the session is kept for the next lock: a connection for every one of thousands of creates
+    would cost more than the create."""
 
     def __init__(self, key: int) -> None:
-        wanted = {k: v for k, v in connection.get_connection_params().items() if k in _CONNECTION_KEYS}
-        self._key = key
-        self._connection = psycopg.connect(
-            **wanted,
-            autocommit=True,
-            application_name="ledgerbridge lock",
-            options=_SERVER_KEEPALIVES,
-            keepalives=1,
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
-        )
+        self._key, self._mine = key, False
+        kept = _kept_session()
+        self._shared = kept is not None
+        self._connection = kept or _connect()
 
     def try_acquire(self) -> bool:
-        row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (self._key,)).fetchone()
-        return bool(row and row[0])
+        try:
+            row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (self._key,)).fetchone()
+        except psycopg.OperationalError:
+            if not self._shared:
+                raise
+            self._connection.close()  # the kept session had died meanwhile
+            self._connection = _kept_session() or _connect()
+            row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (self._key,)).fetchone()
+        self._mine = bool(row and row[0])
+        return self._mine
 
     def alive(self) -> bool:
         try:
@@ -87,7 +90,58 @@ class _AdvisoryLock:
 
     def close(self) -> None:
         with contextlib.suppress(psycopg.Error):
+            if self._mine:  # said aloud: a closed session ends at the server a moment later, and whoever is next waits
+                self._connection.execute("SELECT pg_advisory_unlock(%s)", (self._key,))
+        if self._shared:
+            return
+        with contextlib.suppress(psycopg.Error):
             self._connection.close()
+
+
+def _connect() -> psycopg.Connection[Any]:
+    """A session for locks: not Django's, which `close_old_connections` ends."""
+    wanted = {k: v for k, v in connection.get_connection_params().items() if k in _CONNECTION_KEYS}
+    return psycopg.connect(
+        **wanted,
+        autocommit=True,
+        application_name="ledgerbridge lock",
+        options=_SERVER_KEEPALIVES,
+        keepalives=1,
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+    )
+
+
+def _kept_session() -> psycopg.Connection[Any] | None:
+    """The session that this thread keeps inside `lock_session`, opened when first needed or when it broke."""
+    keeper: dict[int, psycopg.Connection[Any] | None] | None = getattr(_mine, "keeper", None)
+    if keeper is None or os.getpid() not in keeper:
+        return None
+    kept = keeper[os.getpid()]
+    if kept is None or kept.closed or kept.broken:
+        kept = keeper[os.getpid()] = _connect()
+    return kept
+
+
+@contextmanager
+def lock_session() -> Iterator[None]:
+    """Inside, this thread's locks share one database session, which ends with the block or with the process. For
+    loops over many locks; changes nothing about what a lock means."""
+    outer = getattr(_mine, "keeper", None)
+    if outer is not None and os.getpid() in outer:
+        yield
+        return
+    keeper: dict[int, psycopg.Connection[Any] | None] = {os.getpid(): None}
+    _mine.keeper = keeper
+    try:
+        yield
+    finally:
+        _mine.keeper = None
+        kept = keeper.get(os.getpid())
+        if kept is not None:
+            with contextlib.suppress(psycopg.Error):
+                kept.close()
 
 
 def _key(name: str) -> int:

@@ -16,7 +16,8 @@ MASK = "•••"
 # Names of secrets wherever they stand, also as the end of a longer name (`hubspot_client_secret`, `X-Api-Key`).
 _STRONG = (
     r"access[_-]?tokens?|refresh[_-]?tokens?|id[_-]?token|client[_-]?secret|code[_-]?verifier|private[_-]?key|"
-    r"api[_-]?key|hapikey|passw(?:or)?d|secret|assertion|signed[_-]?request|authorization|set-cookie|cookie|"
+    r"oauth[_-]?token|signing[_-]?key|api[_-]?key|hapikey|passw(?:or)?d|secret|assertion|signed[_-]?request|"
+    r"authorization|set-cookie|cookie|"
     r"session[_-]?id|csrfmiddlewaretoken|csrf[_-]?token|credentials?"
 )
 # Short names that mean a secret only when they stand alone.
@@ -39,7 +40,11 @@ _SHAPES = re.compile(
     r"|\b(?:na|eu|ap)\d-[0-9a-f]{4}(?:-[0-9a-f]{4,}){2,}(?:-[0-9a-f]+)*"  # HubSpot refresh tokens and codes
     r"|\bpat-(?:na|eu|ap)\d-[0-9a-f-]{20,}"  # HubSpot service keys
     r"|\bC[A-Za-z0-9_+/=-]{150,}"  # HubSpot access tokens
+    r"|\b00D[A-Za-z0-9]{12,15}(?:!|%21)[A-Za-z0-9._%-]+"  # Salesforce access tokens: the org's id comes first
+    r"|(?s:-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|\Z))"
     r"|\bgcm1:[A-Za-z0-9_.-]+:[A-Za-z0-9_=-]{16,}"  # our own ciphertexts
+    r"|(?<=[?&]t=)[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"  # tickets of cards
+    r"|(?<=/webhooks/salesforce/[0-9a-f-]{36}/)[A-Za-z0-9_-]{20,}"  # secrets of incoming messages
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user:password@ in addresses
 )
 _SECRET_NAME = re.compile(rf"(?i)(?:[A-Za-z0-9_-]*(?:{_STRONG})|{_ALONE})")

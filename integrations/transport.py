@@ -36,7 +36,8 @@ class Call:
     """One intended call. `write`: must not be repeated, so an unclear end is `OutcomeUnknown`.
 
     `kind` names the call in counts; `cost` is how many slots of the budget `bucket` it takes; `empty_ok`: a 200
-    without a body is an answer.
+    without a body is an answer. `text` is a body sent as it is (its type among the headers); `plain`: the answer is
+    text, not JSON.
     """
 
     method: str
@@ -50,6 +51,8 @@ class Call:
     cost: int = 1
     kind: str = ""
     empty_ok: bool = False
+    text: str | None = None
+    plain: bool = False
 
 
 @dataclass(slots=True)
@@ -127,7 +130,7 @@ def transmit(session: requests.Session, base: str, call: Call, token: str) -> Ra
             base + call.path,
             params=call.params,
             json=call.json,
-            data=call.form,
+            data=call.form if call.text is None else call.text.encode(),
             headers=headers,
             timeout=(CONNECT_SECONDS, settings.HTTP_TIMEOUT_SECONDS),
             allow_redirects=False,
@@ -172,3 +175,11 @@ def parsed(body: bytes) -> tuple[Any, bool]:
         return jsonlib.loads(body, parse_float=Decimal, parse_int=int), True
     except (ValueError, RecursionError):
         return None, False
+
+
+def plain(body: bytes) -> tuple[str, bool]:
+    """(text, readable): an answer that is no JSON, in UTF-8."""
+    try:
+        return body.decode("utf-8-sig"), True
+    except UnicodeDecodeError:
+        return "", False

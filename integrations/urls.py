@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.urls import path
 
-from integrations import views
+from integrations import consent_views
 
 urlpatterns = [
-    path("<slug:system>/callback", views.callback, name="connect-callback"),
-    path("<slug:system>/done", views.done, name="connect-done"),
+    path("<slug:system>/callback", consent_views.callback, name="connect-callback"),
+    path("<slug:system>/done", consent_views.done, name="connect-done"),
 ]

@@ -1,48 +1,51 @@
-"""Pages of connecting: the guided flow, the vendors' callbacks, an account's buttons, the readiness board.
+"""Pages of connecting: the guided flow, and the readiness board. The way to a vendor and back is `consent_views`.
 
 Each is a function that reads its rows through `for_user`, so that a foreign id is a 404. The invariants: whatever
-changes something is a POST with CSRF protection, except the callback, which rests on its state
-(`authorization`); and no page is ever given a token.
+changes something is a POST with CSRF protection, and no page is ever given a token.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from integrations import authorization, connect, readiness, tokens
-from integrations.errors import SyncError
+from integrations import connect, readiness_store
+from integrations.consent_views import depart
 from integrations.forms import IntegrationNameForm, OrganizationForm
-from integrations.models import ConnectedAccount, Integration, Membership, Organization, System
+from integrations.models import (
+    ConnectedAccount,
+    Integration,
+    Membership,
+    Organization,
+    ReadinessEntry,
+    ReadinessReport,
+    System,
+)
+from integrations.rights import require
+from integrations.shell import page
 
-CONNECTORS = {Membership.Role.CONSULTANT, Membership.Role.OWNER}
-
-
-def page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    """A page of the admin site."""
-    return render(request, template, {**admin.site.each_context(request), **context}, status=status)
+FirstPage = Callable[[HttpRequest, ConnectedAccount], HttpResponse]
+Reconnect = Callable[[HttpRequest, ConnectedAccount, str], HttpResponse]
+FIRST_PAGES: dict[str, FirstPage] = {}
+"""By system: the page that comes before the consent, where the customer must enter something first."""
+RECONNECT: dict[str, Reconnect] = {}
+"""By system: how a row is connected again where a consent is not the only way."""
 
 
 def may_connect(user: Any, organization: Organization) -> bool:
     """Whether the person may connect and disconnect accounts of the organization."""
-    if user.is_superuser:
-        return True
-    return (
-        user.has_perm("integrations.change_connectedaccount")
-        and organization.memberships.filter(user_id=user.pk, role__in=CONNECTORS).exists()
-    )
+    return bool(user.has_perm("integrations.change_connectedaccount", organization))
 
 
 def _organization(request: HttpRequest, pk: int) -> Organization:
@@ -52,9 +55,10 @@ def _organization(request: HttpRequest, pk: int) -> Organization:
     return organization
 
 
-def _account(request: HttpRequest, pk: UUID) -> ConnectedAccount:
+def account_for(request: HttpRequest, pk: UUID, *, system: str = "") -> ConnectedAccount:
+    """An account the person may connect, of `system` if given; 404 for a foreign one, 403 without the right."""
     accounts = ConnectedAccount.objects.for_user(request.user).select_related("organization")
-    account = get_object_or_404(accounts, pk=pk)
+    account = get_object_or_404(accounts.filter(system=system) if system else accounts, pk=pk)
     if not may_connect(request.user, account.organization):
         raise PermissionDenied
     return account
@@ -63,9 +67,9 @@ def _account(request: HttpRequest, pk: UUID) -> ConnectedAccount:
 def _integration(request: HttpRequest, pk: int) -> Integration:
     pairs = Integration.objects.for_user(request.user)
     pairs = pairs.select_related("organization", "crm_account", "ledger_account")
-    if not request.user.has_perm("integrations.view_integration"):
-        raise PermissionDenied
-    return get_object_or_404(pairs, pk=pk)
+    integration = get_object_or_404(pairs, pk=pk)
+    require(request.user, "integrations.view_integration", integration)
+    return integration
 
 
 # --- The guided flow --------------------------------------------------------------------------------------------
@@ -86,9 +90,13 @@ def choose_organization(request: HttpRequest) -> HttpResponse:
                 Membership.objects.create(organization=organization, user=user, role=Membership.Role.OWNER)
             return redirect("admin:integrations_connect_organization", organization.pk)
     organizations = Organization.objects.for_user(user).order_by("name")
+    connectable = {row.pk for row in organizations if may_connect(user, row)}
+    if not may_add and not connectable:  # nothing on the page would be theirs to do; the path says who does it
+        return redirect("admin:path")
     context = {
         "title": _("Connect a CRM and Fortnox"),
         "organizations": organizations,
+        "connectable": connectable,
         "form": form,
         "may_add": may_add,
     }
@@ -112,23 +120,18 @@ def _guided_context(state: connect.Progress, form: IntegrationNameForm) -> dict[
         "sides": [
             {
                 "side": side,
-                "number": number,
                 "other": "ledger" if side.key == "crm" else "crm",
                 "other_id": (state.ledger if side.key == "crm" else state.crm).chosen,
-                "explained": connect.EXPLAINED.get(side.system, ""),
                 "current": state.current == side.key,
             }
-            for number, side in enumerate((state.crm, state.ledger), start=2)
+            for side in (state.crm, state.ledger)
         ],
     }
 
 
 def _progress(request: HttpRequest, organization: Organization) -> connect.Progress:
     data = request.POST if request.method == "POST" else request.GET
-    system = data.get("system", connect.CRMS[0])
-    if system not in connect.CRMS:
-        raise Http404
-    return connect.progress(organization, crm_system=system, crm=data.get("crm", ""), ledger=data.get("ledger", ""))
+    return connect.progress(organization, crm=data.get("crm", ""), ledger=data.get("ledger", ""))
 
 
 @require_POST
@@ -138,19 +141,29 @@ def begin(request: HttpRequest, pk: int, system: str) -> HttpResponse:
     if system not in System.values:
         raise Http404
     account = connect.account_to_connect(organization, system)
-    side, other = ("ledger", "crm") if system == connect.LEDGER else ("crm", "ledger")
+    if first := FIRST_PAGES.get(system):
+        return first(request, account)
+    return depart(request, account, guided_url(organization, system, request.POST.get(_sides(system)[1], "")))
+
+
+def guided_url(organization: Organization, system: str, picked: str) -> str:
+    """Back to the guided page, with the account of the other side that was picked; ends where the new id belongs."""
+    side, other = _sides(system)
     back = reverse("admin:integrations_connect_organization", args=[organization.pk])
-    picked = request.POST.get(other, "")
-    known = organization.accounts.filter(pk=picked).exists() if _is_uuid(picked) else False
-    return _depart(request, account, f"{back}?{other}={picked}&{side}=" if known else f"{back}?{side}=")
+    known = picked in {str(key) for key in organization.accounts.values_list("pk", flat=True)}
+    return f"{back}?{other}={picked}&{side}=" if known else f"{back}?{side}="
+
+
+def _sides(system: str) -> tuple[str, str]:
+    """(this side, the other one)."""
+    return ("ledger", "crm") if system == connect.LEDGER else ("crm", "ledger")
 
 
 @require_POST
 def create(request: HttpRequest, pk: int) -> HttpResponse:
     """Step 4: the integration, named."""
     organization = _organization(request, pk)
-    if not request.user.has_perm("integrations.add_integration"):
-        raise PermissionDenied
+    require(request.user, "integrations.add_integration", organization)
     state = _progress(request, organization)
     form = IntegrationNameForm(request.POST)
     if not (state.crm.done and state.ledger.done):
@@ -158,135 +171,57 @@ def create(request: HttpRequest, pk: int) -> HttpResponse:
     elif form.is_valid():
         integration = connect.create_integration(state, form.cleaned_data["name"])
         messages.success(request, _("%(name)s is connected.") % {"name": integration})
-        return redirect("admin:integrations_integration_next", integration.pk)
+        if not request.user.has_perm("integrations.check_readiness", integration):
+            return redirect("admin:path_integration", integration.pk)
+        readiness_store.ask(integration, request.user)  # it only reads, and nothing can be decided before it is known
+        return redirect("admin:integrations_integration_readiness", integration.pk)
     return page(request, "integrations/connect.html", _guided_context(state, form), status=422)
 
 
 @require_GET
 def what_next(request: HttpRequest, pk: int) -> HttpResponse:
-    """After connecting: what the rooms suggest, and whether both sides are ready."""
+    """After connecting: what the rooms suggest, and what the last check of readiness found."""
     integration = _integration(request, pk)
     context = {
         "title": integration.name,
         "integration": integration,
         "steps": connect.next_steps(integration),
-        "lines": readiness.check(integration),
+        "board": _board(integration),
     }
     return page(request, "integrations/next.html", context)
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
 def readiness_board(request: HttpRequest, pk: int) -> HttpResponse:
-    """The readiness board of one integration, asked now."""
+    """The readiness board of one integration as it was found last; POST asks for a new check."""
     integration = _integration(request, pk)
-    lines = readiness.check(integration)
-    title = _("Readiness of %(name)s") % {"name": integration}
-    context = {"title": title, "integration": integration, "lines": lines, "ready": readiness.is_ready(lines)}
+    may_check = request.user.has_perm("integrations.check_readiness", integration)
+    if request.method == "POST":
+        if not may_check:
+            raise PermissionDenied
+        readiness_store.ask(integration, request.user)
+        return redirect("admin:integrations_integration_readiness", integration.pk)
+    context = {
+        "title": _("Readiness of %(name)s") % {"name": integration},
+        "integration": integration,
+        "may_check": may_check,
+        "board": _board(integration),
+    }
     return page(request, "integrations/readiness.html", context)
 
 
-# --- Consent ----------------------------------------------------------------------------------------------------
-
-
-def _depart(request: HttpRequest, account: ConnectedAccount, next_url: str) -> HttpResponse:
-    """To the vendor's consent page; comes back to `next_url`, or to a page that may be closed."""
-    if request.session.session_key is None:
-        request.session.create()
-    if request.POST.get("window"):
-        next_url = reverse("connect-done", args=[account.system])
-    try:
-        url = authorization.start(account, request.user, request.session.session_key or "", next_url)
-    except SyncError as error:
-        remedy = _("An administrator must complete the settings of this installation.")
-        return _refused(request, authorization.Refused(error.message, remedy, account, next_url))
-    return HttpResponseRedirect(url)
-
-
-@require_GET
-@never_cache
-@sensitive_variables("arrival")
-def callback(request: HttpRequest, system: str) -> HttpResponse:
-    """Where the vendor sends the person back to."""
-    if system not in System.values:
-        raise Http404
-    if not (request.user.is_authenticated and admin.site.has_permission(request)):
-        cause = _("You are not signed in to Ledgerbridge in this browser.")
-        return _refused(request, authorization.Refused(cause, _("Sign in, then start again.")), 403)
-    parameters = {name: tuple(values) for name, values in request.GET.lists()}
-    key = request.session.session_key or ""
-    arrival = authorization.Arrival(system, request.user, key, parameters)
-    try:
-        account, next_url = authorization.finish(arrival)
-    except authorization.Refused as refused:
-        return _refused(request, refused)
-    messages.success(request, _("%(account)s is connected.") % {"account": account})
-    if account.missing_scopes:
-        missing = ", ".join(account.missing_scopes)
-        messages.warning(request, _("Some rights were not granted: %(scopes)s") % {"scopes": missing})
-    return HttpResponseRedirect(f"{next_url}{account.pk}" if next_url.endswith("=") else next_url)
-
-
-@require_GET
-def done(request: HttpRequest, system: str) -> HttpResponse:
-    """What a window of its own ends with: it may be closed."""
-    if system not in System.values or not admin.site.has_permission(request):
-        raise Http404
-    return page(request, "integrations/done.html", {"title": _("Connected"), "system": System(system).label})
-
-
-def _refused(request: HttpRequest, refused: authorization.Refused, status: int = 400) -> HttpResponse:
-    account = refused.account
-    back = refused.next_url
-    if account is not None and (not back or back.endswith("=")):
-        back = reverse("admin:integrations_connect_organization", args=[account.organization_id])
-    context = {"title": _("Not connected"), "refused": refused, "account": account, "back": back}
-    return page(request, "integrations/refused.html", context, status=status)
-
-
-# --- One account ------------------------------------------------------------------------------------------------
-
-
-@require_POST
-def reauthenticate(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Off to the vendor again, for the same row: after a lost connection, or when more scopes are needed."""
-    account = _account(request, pk)
-    return _depart(request, account, reverse("admin:integrations_connectedaccount_change", args=[account.pk]))
-
-
-@require_POST
-def test_connection(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Ask the remote account now and say what it answered."""
-    account = _account(request, pk)
-    lines = readiness.check_account(account)
-    for line in lines:
-        if line.level != "ok":
-            level = messages.ERROR if line.level == "error" else messages.WARNING
-            messages.add_message(request, level, " ".join(filter(None, (line.title, line.detail, line.fix))))
-    if readiness.is_ready(lines):
-        messages.success(request, _("%(account)s answers.") % {"account": account})
-    return redirect("admin:integrations_connectedaccount_change", account.pk)
-
-
-@require_http_methods(["GET", "POST"])
-def disconnect(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """GET asks, POST does: revoke at the vendor and forget the tokens."""
-    account = _account(request, pk)
-    if request.method == "GET":
-        pairs = [*account.crm_integrations.all(), *account.ledger_integrations.all()]
-        title = _("Disconnect %(account)s?") % {"account": account}
-        context = {"title": title, "account": account, "integrations": pairs}
-        return page(request, "integrations/disconnect.html", context)
-    if tokens.disconnect(account, request.user):
-        messages.success(request, _("%(account)s is disconnected.") % {"account": account})
-    else:
-        text = _("%(account)s is disconnected here, but the vendor did not confirm. Remove the app there as well.")
-        messages.warning(request, text % {"account": account})
-    return redirect("admin:integrations_connectedaccount_change", account.pk)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+def _board(integration: Integration) -> dict[str, Any]:
+    """The stored lines by what they are about, worst first, and how many there are of each level."""
+    report = ReadinessReport.objects.filter(integration=integration).first()
+    lines = list(report.lines.all()) if report else []
+    heads: list[tuple[str, str, ConnectedAccount | None]] = [
+        ("crm", str(integration.crm_account), integration.crm_account),
+        ("ledger", str(integration.ledger_account), integration.ledger_account),
+        ("", "Ledgerbridge", None),
+    ]
+    groups = [
+        {"name": name, "account": account, "lines": [line for line in lines if line.side == side]}
+        for side, name, account in heads
+    ]
+    counts = {level: sum(line.level == level for line in lines) for level in ReadinessEntry.LEVELS}
+    return {"report": report, "groups": groups, "counts": counts, "lines": lines}

@@ -75,6 +75,19 @@ class Fortnox:
         """PUT the given fields of a record; the others stay. Repeatable: the number in the path decides."""
         return Call("PUT", f"{it.path}/{path_key(key)}", json={it.one: body}, kind=f"{it.name}.update")
 
+    def act(self, it: Resource, key: str, verb: str) -> Mapping[str, Any]:
+        """PUT …/{verb} without a body: bookkeep, credit, cancel. Not repeatable; the answer is the record.
+
+        Fortnox wants a JSON content type (else 1000031) although there is nothing to send.
+        """
+        path = f"{it.path}/{path_key(key)}/{verb}"
+        headers = {"Content-Type": "application/json"}
+        return self.opened(it, self.api.call("PUT", path, headers=headers, write=True, kind=f"{it.name}.{verb}"))
+
+    def payment_call(self, key: str) -> Call:
+        """One payment of a customer invoice."""
+        return Call("GET", f"/3/invoicepayments/{path_key(key)}", kind="invoicepayments.get")
+
     def register(self, path: str, envelope: str, params: Mapping[str, str] | None = None) -> Any:
         """The content of a small register or settings page, e.g. /3/currencies."""
         reply = self.api.call("GET", path, params=params, kind=path.removeprefix("/3/"))

@@ -1,4 +1,4 @@
-"""Fortnox's JSON becomes typed values at the door, and typed values become Fortnox's JSON.
+"""Fortnox's JSON becomes typed values at the door; the way out is in `wire`.
 
 Numbers come as numbers or as strings depending on list or detail, booleans once as strings, "none" as null, "", "0"
 or 0 depending on the field, and "API_NORIGHT" where the user may not see a value. The invariant: a value that is not
@@ -10,17 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
-from integrations.connector import FieldType, Value
-from integrations.errors import InvalidData, Misconfigured, TooLarge
+from integrations.connector import Totals, Value
+from integrations.errors import TooLarge
+from integrations.figures import Figures
 from integrations.fortnox import fields, schema
-from integrations.fortnox.schema import Column, Resource
+from integrations.fortnox.schema import Column
 
 NO_RIGHT = "API_NORIGHT"
-BLANK = "API_BLANK"
-"""What clears a field in a PUT: "" and null leave it alone."""
 FREEMAIL = frozenset(
     re.findall(
         r"\S+",
@@ -29,8 +28,6 @@ FREEMAIL = frozenset(
         "protonmail.com proton.me gmx.com aol.com passagen.se home.se",
     )
 )
-# Documented alphabet of text values; straight quotes and brackets are not in it.
-_FORBIDDEN = re.compile(r"[^\w’\\̈̊ –:.`´,;^¤#%§£$€¢¥©™°&/()=+\-*!?²³®½@\u00a0\n\r]")
 _DIGITS = re.compile(r"[+-]?\d{1,20}(?:\.\d{1,10})?")
 
 
@@ -122,6 +119,7 @@ def derived(name: str, raw: Mapping[str, Any], today: date, record: str, *, row:
             "is_credit": is_credit,
             "voucher": f"{series}{number}" if series and number else None,
             "status": invoice_status({f: get(f) for f in _STATUS_FIELDS} | {"is_credit": is_credit}, today),
+            "locked": invoice_lock({f: get(f) for f in LOCK_FIELDS}),
         }
     return {}
 
@@ -159,6 +157,85 @@ def invoice_status(values: Mapping[str, Value], today: date) -> str:
     return "sent" if values["Sent"] else "booked"
 
 
+LOCK_FIELDS = (
+    "AccountingMethod",
+    "Booked",
+    "Cancelled",
+    "VoucherSeries",
+    "VoucherNumber",
+    "Sent",
+    "FinalPayDate",
+    "Balance",
+    "Total",
+)
+
+
+def invoice_lock(values: Mapping[str, Value]) -> str:
+    """Why an invoice can no longer be edited: "cancelled", "booked:B-12", and with the cash method "paid" or "sent";
+    "" while it can. With the cash method nothing is booked before it is paid, and what is sent or paid is final."""
+    if values["Cancelled"]:
+        return "cancelled"
+    if values["Booked"]:
+        series, number = values["VoucherSeries"], values["VoucherNumber"]
+        return f"booked:{series}-{number}" if series and number else "booked"
+    if values["AccountingMethod"] == "CASH":
+        if values["FinalPayDate"] or values["Balance"] != values["Total"]:
+            return "paid"
+        return "sent" if values["Sent"] else ""
+    return ""
+
+
+def invoice_totals(values: Mapping[str, Value], rows: Iterable[Mapping[str, Value]], record: str) -> Totals:
+    """What an invoice adds up to, without VAT except `vat` and `gross`. Raises `TooLarge` when a figure is missing.
+
+    With VATIncluded, Fortnox's Freight and AdministrationFee include their VAT (as Price and row Total do).
+    """
+
+    def amount(source: Mapping[str, Value], name: str, *, needed: bool = False) -> Decimal:
+        value = source.get(name)
+        if isinstance(value, Decimal):
+            return value
+        if needed or value is not None:
+            raise TooLarge(f"Fortnox sent no {name}", code="unreadable", record=record, field=name)
+        return Decimal(0)
+
+    included = values.get("VATIncluded") is True
+    freight, fee = amount(values, "Freight"), amount(values, "AdministrationFee")
+    return Totals(
+        currency=str(values.get("Currency") or "SEK"),
+        rows=tuple(amount(row, "TotalExcludingVAT") for row in rows),
+        net=amount(values, "Net", needed=True),
+        vat=amount(values, "TotalVAT", needed=True),
+        gross=amount(values, "Total", needed=True),
+        rounding=amount(values, "RoundOff"),
+        freight=freight - amount(values, "FreightVAT") if included else freight,
+        fee=fee - amount(values, "AdministrationFeeVAT") if included else fee,
+        surcharge_vat=amount(values, "FreightVAT") + amount(values, "AdministrationFeeVAT"),
+        vat_included=included,
+    )
+
+
+TOTALS_OF = {
+    "invoice": frozenset(
+        re.findall(
+            r"\S+",
+            "Currency Net TotalVAT Total RoundOff Freight FreightVAT AdministrationFee AdministrationFeeVAT "
+            "VATIncluded Country CustomerNumber",
+        )
+    ),
+    "row": frozenset(re.findall(r"\S+", "TotalExcludingVAT Total Price DeliveredQuantity Discount DiscountType VAT")),
+}
+"""What `invoice_totals` reads, and what a breakdown by row shows."""
+
+FIGURES = Figures(
+    number="DocumentNumber", day="InvoiceDate", status="status", currency="Currency", net="Net", vat="TotalVAT",
+    gross="TotalToPay", balance="Balance", due="DueDate", customer="CustomerName", credits="InvoiceReference",
+    credited_by="CreditInvoiceReference", customer_id="CustomerNumber", rate="CurrencyRate",
+    references=("ExternalInvoiceReference1", "ExternalInvoiceReference2", "YourOrderNumber"),
+)  # fmt: skip
+"""Fortnox's `Net` is that of the rows; `TotalToPay` is what the customer pays, after a tax reduction."""
+
+
 def email_domain(address: str) -> str:
     """The lower-case domain of an e-mail address; "" for none and for free mail providers."""
     _, at, host = address.strip().lower().rpartition("@")
@@ -170,69 +247,3 @@ def web_domain(address: str) -> str:
     text = re.sub(r"^[a-z]+://", "", address.strip().lower())
     host = re.split(r"[/?#:\s]", text, maxsplit=1)[0].removeprefix("www.")
     return host if re.fullmatch(r"[\w-]+(\.[\w-]+)+", host) else ""
-
-
-# --- Towards Fortnox ------------------------------------------------------------------------------------------------
-
-
-def spelled(text: str) -> str:
-    """Text in Fortnox's alphabet: straight apostrophes become typographic, tabs become blanks, the rest is dropped."""
-    return _FORBIDDEN.sub("", text.replace("'", "’").replace("\t", " "))
-
-
-def wire(it: Resource, values: Mapping[str, Value], *, create: bool) -> dict[str, Any]:
-    """The body of a write. None clears a field on update and is left out on create.
-
-    Raises `Misconfigured` for a field that does not exist or cannot be written, `InvalidData` for a value of
-    another type. The key is left out of updates: it stands in the path.
-    """
-    body = _wire(it.table, values, create=create)
-    if not create:
-        body.pop(it.key, None)
-    return body
-
-
-def wire_lines(lines: Iterable[Mapping[str, Value]], *, create: bool) -> list[dict[str, Any]]:
-    """The rows of a document; the caller's own `line_key` stays here."""
-    return [_wire(fields.ROW, {k: v for k, v in line.items() if k != "line_key"}, create=create) for line in lines]
-
-
-def _wire(table: str, values: Mapping[str, Value], *, create: bool) -> dict[str, Any]:
-    known = schema.columns(table)
-    body: dict[str, Any] = {}
-    for name, value in values.items():
-        column = known.get(name)
-        if column is None or not column.schema.writable:
-            raise Misconfigured(f"Fortnox's {name} cannot be written", code="read_only", field=name)
-        if value is not None and value != "":
-            body[name] = _wire_value(column, value)
-        elif not create:
-            body[name] = BLANK
-    return body
-
-
-def _wire_value(column: Column, value: Value) -> Any:
-    if column.schema.type is FieldType.BOOLEAN:
-        if isinstance(value, bool):
-            return value
-    elif column.schema.type is FieldType.NUMBER:
-        try:
-            return _plain_number(Decimal(str(value)))
-        except InvalidOperation:
-            pass
-    elif isinstance(value, bool | Decimal) or not isinstance(value, date):
-        return spelled(str(value))
-    else:
-        return value.isoformat()[:10]
-    raise InvalidData(
-        f"{str(value)[:80]!r} is not a {column.kind}", code="wrong_type", field=column.name, value=str(value)
-    )
-
-
-def _plain_number(number: Decimal) -> int | float | str:
-    """A JSON number that says exactly this; a string where a float could not."""
-    if not number.is_finite():
-        raise InvalidOperation
-    if number == number.to_integral_value():
-        return int(number)
-    return float(number) if Decimal(repr(float(number))) == number else format(number, "f")

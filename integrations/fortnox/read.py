@@ -1,14 +1,13 @@
-"""Reading Fortnox: lists of 500 that must add up, details only where a list is not enough, exact look-ups.
+"""Reading Fortnox: lists of 500 that must add up, details only where a list is not enough. Look-ups are in `find`.
 
-The invariants: a scan's cursor is given only when the distinct records seen equal the total that Fortnox announced;
-a search result counts only after an exact comparison here, because Fortnox's search means "contains".
+The invariant: a scan's cursor is given only when the distinct records seen equal the total that Fortnox announced.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -23,7 +22,6 @@ from integrations.http import Reply
 AHEAD = 3
 """List pages under way while the caller works on one."""
 CHUNK = 100
-RECENT = timedelta(hours=48)
 RECENTLY_PAID = timedelta(days=60)
 
 
@@ -62,12 +60,34 @@ class Reader:
         self.client = client
         self._customers: dict[str, Mapping[str, Any] | SyncError] = {}
 
+    def invoices_of(self, payments: Sequence[str]) -> dict[str, str]:
+        """The invoice number of each payment; an id that is no payment stands for itself. Raises `SyncError`."""
+        found: dict[str, str] = {}
+        replies = self.client.api.call_many(self.client.payment_call(key) for key in payments)
+        for key, reply in zip(payments, replies, strict=True):
+            if isinstance(reply, Missing):
+                found[key] = key
+            elif isinstance(reply, SyncError):
+                raise reply
+            else:
+                payment = reply.data.get("InvoicePayment") if isinstance(reply.data, Mapping) else None
+                number = payment.get("InvoiceNumber") if isinstance(payment, Mapping) else None
+                found[key] = str(number or key)
+        return found
+
     # --- Lists ------------------------------------------------------------------------------------------------
 
     def changed(self, name: str, since: str | None, fields: Fields, resume: str, subset: str) -> Iterator[Page]:
         """See `Connector.changed`. A scan that does not add up is read once more from its first page, then refused."""
         it = schema.resource(name)
-        params = self._params(it, since, subset)
+        yield from self._scan(it, self._params(it, since, subset), fields, resume)
+
+    def between(self, name: str, first: date, last: date, fields: Fields, resume: str) -> Iterator[Page]:
+        """The documents dated in a period, both days included; as `changed` otherwise."""
+        params = {"fromdate": first.isoformat(), "todate": last.isoformat()}
+        yield from self._scan(schema.resource(name), params, fields, resume)
+
+    def _scan(self, it: Resource, params: Mapping[str, str], fields: Fields, resume: str) -> Iterator[Page]:
         scan = Scan.load(resume)
         while True:
             finished = True
@@ -93,7 +113,7 @@ class Reader:
         for number, page, last in self._pages(it, params, scan.page):
             if not scan.cursor:
                 scan.cursor, scan.total = page.remote_time.isoformat(), page.total
-            records = self._records(it, page, fields)
+            records = self.records(it, page, fields)
             ids = {record.id for record in records}
             # Lists ascend by number, so a record that slipped to the next page shows up on two neighbours.
             scan.seen += len(ids - before)
@@ -117,12 +137,12 @@ class Reader:
         while number < end:
             calls = (self.client.list_call(it, n, params) for n in range(number + 1, end + 1))
             for reply in self.client.api.call_many(calls, overlap=AHEAD):
-                page = ListPage(_reply(reply), it.many)
+                page = ListPage(reply_of(reply), it.many)
                 number += 1
                 yield number, page, number == end and page.pages <= end
             end = max(end, page.pages)
 
-    def _records(self, it: Resource, page: ListPage, fields: Fields) -> list[Record]:
+    def records(self, it: Resource, page: ListPage, fields: Fields) -> list[Record]:
         wanted = fields.get(it.name, frozenset()) | {it.key}
         enough = set(fields) <= {it.name} and wanted <= schema.listed(it.name)
         today = times.local_date(page.remote_time)
@@ -197,7 +217,7 @@ class Reader:
         new = sorted(set(numbers) - set(self._customers))
         for number, reply in self._details(it, new):
             try:
-                self._customers[number] = self.client.opened(it, _reply(reply))
+                self._customers[number] = self.client.opened(it, reply_of(reply))
             except SyncError as error:
                 self._customers[number] = error
 
@@ -205,8 +225,8 @@ class Reader:
         self, it: Resource, key: str, reply: Reply | SyncError, fields: Fields
     ) -> Record | tuple[str, SyncError]:
         try:
-            raw = self.client.opened(it, _reply(reply))
-            return self.full_record(it, raw, fields, times.local_date(_reply(reply).remote_time))
+            raw = self.client.opened(it, reply_of(reply))
+            return self.full_record(it, raw, fields, times.local_date(reply_of(reply).remote_time))
         except SyncError as error:
             error.record = error.record or key
             return key, error
@@ -233,6 +253,12 @@ class Reader:
             values |= {n: v for n, v in parse.derived(it.name, raw, today, key).items() if n in wanted}
         return values
 
+    def customer(self, number: str) -> Mapping[str, Any] | None:
+        """A customer in full, asked for once; None when it cannot be had."""
+        self._know_customers([number])
+        found = self._customers[number]
+        return None if isinstance(found, SyncError) else found
+
     def _customer_part(self, raw: Mapping[str, Any], wanted: frozenset[str], today: date) -> dict[str, Value]:
         number = str(raw.get("CustomerNumber") or "")
         found = self._customers.get(number)
@@ -242,88 +268,8 @@ class Reader:
             raise Missing(f"Customer {number!r} of the invoice was not read", code="customer", field="CustomerNumber")
         return self._values(schema.resource("customer"), found, wanted | {"CustomerNumber"}, today, number)
 
-    # --- Look-ups ---------------------------------------------------------------------------------------------
 
-    def find(
-        self,
-        name: str,
-        field_name: str,
-        values: Sequence[str],
-        spell: Callable[[str], Iterable[str]],
-        read: Callable[[str], str],
-        fields: frozenset[str],
-    ) -> dict[str, list[Record]]:
-        """See `Connector.find`. Reads the whole register instead when that takes fewer calls than the searches."""
-        it = schema.resource(name)
-        parameter = it.searches.get(field_name)
-        if parameter is None and field_name != it.marker:
-            raise Misconfigured(
-                f"Fortnox cannot search {name} by {field_name}", code="not_searchable", field=field_name
-            )
-        wanted = {name: fields | {field_name, it.key} | schema.listed(name)}  # what rows carry costs nothing
-        # Fortnox refuses angle brackets in searches; no stored text can contain them either.
-        spellings = sorted({s for value in values for s in spell(value) if s and not {"<", ">"} & set(s)})
-        if parameter is None:
-            since = (datetime.now(UTC) - RECENT).isoformat()
-            candidates = self._scan_rows(it, {"lastmodified": times.lastmodified(since)}, wanted)
-        else:
-            candidates = self._candidates(it, parameter, spellings, wanted)
-        return self._exact(it, field_name, set(values), read, candidates, wanted)
-
-    def _candidates(self, it: Resource, parameter: str, spellings: Sequence[str], wanted: Fields) -> list[Record]:
-        if len(spellings) > 3:
-            first = self.client.list_page(it, 1, {})
-            if first.pages <= len(spellings):
-                records = self._records(it, first, wanted)
-                for number in range(2, first.pages + 1):
-                    records += self._records(it, self.client.list_page(it, number, {}), wanted)
-                return records
-        calls = (self.client.list_call(it, 1, {parameter: text}) for text in spellings)
-        records = []
-        for text, reply in zip(spellings, self.client.api.call_many(calls), strict=True):
-            page = ListPage(_reply(reply), it.many)
-            records += self._records(it, page, wanted)
-            for number in range(2, page.pages + 1):
-                records += self._records(it, self.client.list_page(it, number, {parameter: text}), wanted)
-        return records
-
-    def _scan_rows(self, it: Resource, params: Mapping[str, str], wanted: Fields) -> list[Record]:
-        return [r for _n, page, _last in self._pages(it, params, 1) for r in self._records(it, page, wanted)]
-
-    def _exact(
-        self,
-        it: Resource,
-        field_name: str,
-        values: set[str],
-        read: Callable[[str], str],
-        candidates: Iterable[Record],
-        wanted: Fields,
-    ) -> dict[str, list[Record]]:
-        """Candidates by normalised value, each once; those whose row lacks what was asked for are read in full."""
-        unique = {record.id: record for record in candidates}
-
-        def value_of(record: Record) -> str:
-            value = record.fields.get(field_name)
-            return read("" if value is None else str(value))
-
-        if field_name in schema.listed(it.name):
-            unique = {key: record for key, record in unique.items() if value_of(record) in values}
-        partial = [key for key, record in unique.items() if not record.complete]
-        for loaded in self.load(it.name, partial, wanted) if partial else ():
-            if isinstance(loaded, tuple):
-                if not isinstance(loaded[1], Missing):
-                    raise loaded[1]
-                del unique[loaded[0]]
-            else:
-                unique[loaded.id] = loaded
-        found: dict[str, list[Record]] = {}
-        for record in unique.values():
-            if (value := value_of(record)) in values:
-                found.setdefault(value, []).append(record)
-        return found
-
-
-def _reply(answer: Reply | SyncError) -> Reply:
+def reply_of(answer: Reply | SyncError) -> Reply:
     if isinstance(answer, SyncError):
         raise answer
     return answer

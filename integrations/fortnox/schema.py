@@ -8,8 +8,8 @@ a derived one listed in `DERIVED`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from integrations.connector import FieldSchema, FieldType, ObjectSchema, Option
@@ -135,9 +135,11 @@ DERIVED: Mapping[str, tuple[FieldSchema, ...]] = {
         ),
         FieldSchema("is_credit", "Is a credit invoice", FieldType.BOOLEAN, writable=False, derived=True),
         FieldSchema("voucher", "Voucher", writable=False, derived=True),
+        FieldSchema("locked", "Locked", writable=False, derived=True),
     ),
 }
-# What of the derived fields a list row is enough for: the web address and the credit references are not in lists.
+# What of the derived fields a list row is enough for: the web address, the credit references and the
+# accounting method are not in lists.
 DERIVED_FROM_LIST: Mapping[str, frozenset[str]] = {
     "customer": frozenset({"email_domain"}),
     "article": frozenset(),
@@ -223,3 +225,10 @@ def object_schema(object_name: str) -> ObjectSchema:
         title=it.title,
         subsets=tuple(it.subsets),
     )
+
+
+def with_currencies(known: ObjectSchema, codes: Sequence[str]) -> ObjectSchema:
+    """The schema with the company's currencies as the options of `Currency`; none: they are not known."""
+    options = tuple(Option(code, code) for code in codes)
+    currency = replace(known.fields["Currency"], type=FieldType.ENUM, options=options)
+    return replace(known, fields={**known.fields, "Currency": currency})

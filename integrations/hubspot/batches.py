@@ -1,27 +1,24 @@
 """Batch writes where one bad record never spoils the others.
 
-Every input carries a trace id, so HubSpot answers entry by entry (207) where it can. A batch that is refused whole is
-cut in halves until the bad one stands alone: one poison record in a hundred costs at most 14 calls, because a half
-that must contain it is not sent again. The invariant: every input ends with a result or an error of its own.
+Every input carries a trace id, so HubSpot answers entry by entry (207) where it can; a batch that is refused whole is
+cut in halves until the bad one stands alone. The invariant: every input ends with a result or an error of its own.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from integrations.errors import Conflict, InvalidData, Misconfigured, Missing, SyncError, TooLarge
+from integrations.errors import SyncError, TooLarge
 from integrations.http import Reply
 from integrations.hubspot.client import BATCH, HubSpot, results_of
 from integrations.hubspot.errors import classify
+from integrations.redaction import redact
+from integrations.splitting import settle
 
 Input = Mapping[str, Any]
 Answer = Mapping[str, Any] | SyncError
-
-
-def is_splittable(error: SyncError) -> bool:
-    """Whether the refusal may be about one entry only (and the call certainly did nothing)."""
-    return isinstance(error, InvalidData | Conflict | Missing | Misconfigured | TooLarge)
 
 
 class Batches:
@@ -33,34 +30,22 @@ class Batches:
     def write(self, name: str, action: str, inputs: Sequence[Input]) -> list[Answer]:
         """The result or error of each input, in order. `action` is "create", "update" or "upsert"."""
         traced = [{**entry, "objectWriteTraceId": str(index)} for index, entry in enumerate(inputs)]
-        answers: dict[str, Answer] = {}
         rounds = list(_without_twins(traced))
+
+        def send(chunk: Sequence[Input]) -> Reply | SyncError:
+            (reply,) = self.client.api.call_many([self.client.write_call(name, action, chunk)])
+            return reply
+
+        answers: list[Answer] = []
         calls = (self.client.write_call(name, action, chunk) for chunk in rounds)
         for chunk, reply in zip(rounds, self.client.api.call_many(calls), strict=True):
-            answers |= self._settle(name, action, chunk, reply)
+            answers += settle(chunk, reply, send, self._read)
+        return answers
+
+    def _read(self, inputs: Sequence[Input], reply: Reply) -> list[Answer]:
+        found = self._entries(inputs, reply)
         lost = TooLarge("HubSpot's answer lacks an entry", code="unreadable")
-        return [answers.get(str(index), lost) for index in range(len(inputs))]
-
-    def _send(self, name: str, action: str, inputs: Sequence[Input]) -> Reply | SyncError:
-        (reply,) = self.client.api.call_many([self.client.write_call(name, action, inputs)])
-        return reply
-
-    def _settle(self, name: str, action: str, inputs: Sequence[Input], reply: Reply | SyncError) -> dict[str, Answer]:
-        if isinstance(reply, Reply):
-            return self._entries(inputs, reply)
-        if len(inputs) == 1 or not is_splittable(reply):
-            return {str(entry["objectWriteTraceId"]): reply for entry in inputs}
-        return self._bisect(name, action, inputs)
-
-    def _bisect(self, name: str, action: str, inputs: Sequence[Input]) -> dict[str, Answer]:
-        """`inputs` (more than one) are known to contain a bad one."""
-        half = len(inputs) // 2
-        left, right = inputs[:half], inputs[half:]
-        answers = self._settle(name, action, left, self._send(name, action, left))
-        left_is_good = not any(isinstance(answer, SyncError) for answer in answers.values())
-        if left_is_good and len(right) > 1:
-            return answers | self._bisect(name, action, right)
-        return answers | self._settle(name, action, right, self._send(name, action, right))
+        return [found.get(str(entry["objectWriteTraceId"]), lost) for entry in inputs]
 
     @staticmethod
     def _entries(inputs: Sequence[Input], reply: Reply) -> dict[str, Answer]:
@@ -81,6 +66,10 @@ class Batches:
             answers[trace] = result
         for entry in reply.data.get("errors") or []:
             error = classify(400, {}, entry, "", None)
+            error.context["exchange"] = {
+                "status": reply.status,
+                "excerpt": redact(json.dumps(entry, default=str))[:2000],
+            }
             context = entry.get("context") or {}
             for trace in context.get("objectWriteTraceId") or []:
                 answers[str(trace)] = error

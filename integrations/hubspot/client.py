@@ -104,6 +104,12 @@ class HubSpot:
         """A search; it has a budget of its own and an index that lags."""
         return Call("POST", self.objects(name, "/search"), json=body, bucket="search", kind=f"{name}.search")
 
+    def read_one(self, name: str, key: str, properties: Sequence[str], associated: Sequence[str]) -> Mapping[str, Any]:
+        """One record with the ids of what it is associated with; the labels are not in the answer."""
+        params = {"properties": ",".join(properties), "associations": ",".join(map(plural, associated))}
+        path = self.objects(name, f"/{path_key(key)}")
+        return sound(self.api.call("GET", path, params=params, kind=f"{name}.get").data)
+
     def read_call(self, name: str, ids: Sequence[str], properties: Sequence[str], id_property: str = "") -> Call:
         """Up to 100 records by id or by a unique property."""
         body: dict[str, Any] = {"properties": list(properties), "inputs": [{"id": key} for key in ids]}

@@ -1,8 +1,8 @@
-"""Every way HubSpot says no, mapped onto our error classes: one table, one function.
+"""Every way HubSpot says no, mapped onto our error classes by one function; what the codes mean is in `codes.py`.
 
-Sources, in words: HubSpot's error pages and changelog, and texts seen in published traffic. Every field of an error
-body is optional; property failures come as `errors[].code`, or only as JSON inside the message, in batches often the
-latter. The invariant: an unknown code is never guessed at; it becomes `InvalidData` with `unknown` in its context.
+Every field of an error body is optional; property failures come as `errors[].code`, or only as JSON inside the message,
+in batches often the latter. The invariant: an unknown code is never guessed at; it becomes `InvalidData` with `unknown`
+in its context.
 """
 
 from __future__ import annotations
@@ -10,16 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-
-from django.utils.translation import gettext_noop as _
 
 from integrations.errors import (
     AuthenticationFailed,
     Conflict,
     InvalidData,
-    Misconfigured,
     Missing,
     PermissionMissing,
     RateLimited,
@@ -27,131 +23,19 @@ from integrations.errors import (
     TooLarge,
     Transient,
 )
+from integrations.hubspot.codes import CODES
 
+__all__ = ["CODES", "classify", "property_failures"]
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What one code means. `side`: "hubspot" (a portal setting), "crm" (the data), "mapping" (ours), "vendor"."""
-
-    kind: type[SyncError]
-    cause: str
-    remedy: str
-    side: str
-
-
-_VALUE = Entry(InvalidData, _("HubSpot does not accept this value."), _("Correct the value, or its mapping."), "crm")
-_REQUIRED = Entry(
-    Misconfigured,
-    _("The portal demands a value for this property when a record is created."),
-    _("Map the property, or change the rule in HubSpot under Settings, Objects."),
-    "hubspot",
-)
-_TOKEN = Entry(AuthenticationFailed, _("HubSpot does not accept our token."), _("Reconnect HubSpot."), "hubspot")
-_SCOPE = Entry(
-    PermissionMissing,
-    _("The connection was not granted this part of HubSpot."),
-    _("Reconnect HubSpot and approve all permissions."),
-    "hubspot",
-)
-_GONE = Entry(Missing, _("HubSpot has no such record."), _("It may be archived or merged; link it again."), "crm")
-_LIMIT = Entry(RateLimited, _("HubSpot's rate limit is reached."), _("Nothing; it is tried again."), "vendor")
-_EXISTS = Entry(Conflict, _("Something of the same name exists in HubSpot."), _("Use the existing one."), "hubspot")
-_IN_USE = Entry(Conflict, _("HubSpot refuses to remove what is in use."), _("Stop using it first."), "hubspot")
-
-# By `subCategory`, `errors[].code`, `policyName` or `category`; the first of these that is listed decides.
-CODES: Mapping[str, Entry] = {
-    "INVALID_AUTHENTICATION": _TOKEN,
-    "EXPIRED_AUTHENTICATION": _TOKEN,
-    "MISSING_SCOPES": _SCOPE,
-    "OBJECT_NOT_FOUND": _GONE,
-    "crm.associations.NO_ASSOCIATIONS_FOUND": _GONE,
-    "PROPERTY_DOESNT_EXIST": Entry(
-        Misconfigured,
-        _("HubSpot has no property of this name."),
-        _("Create the property in HubSpot, or remove it from the mapping."),
-        "mapping",
-    ),
-    "INVALID_OPTION": Entry(
-        InvalidData,
-        _("The value is not among the options of the property."),
-        _("Add the option in HubSpot, or translate the value with a value map."),
-        "mapping",
-    ),
-    "CURRENCY": Entry(
-        Misconfigured,
-        _("The currency is not enabled in HubSpot."),
-        _("Add the currency in HubSpot under Settings, Account defaults, Currency."),
-        "hubspot",
-    ),
-    "INVALID_LONG": _VALUE,
-    "INVALID_INTEGER": _VALUE,
-    "INVALID_NUMBER": _VALUE,
-    "INVALID_DATE": _VALUE,
-    "INVALID_EMAIL": _VALUE,
-    "VALUE_TOO_LONG": _VALUE,
-    "READ_ONLY_VALUE": Entry(
-        Misconfigured,
-        _("HubSpot calculates this property itself; it cannot be written."),
-        _("Remove the property from the mapping."),
-        "mapping",
-    ),
-    "CONFLICTING_UNIQUE_VALUE": Entry(
-        Conflict,
-        _("Another record already has this unique value."),
-        _("Link to that record, or merge the two in HubSpot."),
-        "crm",
-    ),
-    "CONFLICT": Entry(Conflict, _("A record of the same identity exists."), _("Link to the existing record."), "crm"),
-    "OBJECT_ALREADY_EXISTS": _EXISTS,
-    "Properties.PROPERTY_WITH_NAME_EXISTS": _EXISTS,
-    "PropertyValidationError.CANNOT_DELETE_PROPERTY_IN_USE": _IN_USE,
-    "PropertyGroupError.GROUP_WITH_ACTIVE_PROPERTIES": _IN_USE,
-    "PipelineError.STAGE_ID_IN_USE": _IN_USE,
-    "NON_UNIQUE_KEY": Entry(
-        Misconfigured,
-        _("The property used as key is not unique in HubSpot."),
-        _("Let the set-up create the key property; an existing one cannot be made unique."),
-        "hubspot",
-    ),
-    "ASSOCIATION_TYPE": Entry(
-        Misconfigured,
-        _("HubSpot has no such kind of association between these objects."),
-        _("Check the association in the mapping."),
-        "mapping",
-    ),
-    "BAD_JSON": Entry(
-        Misconfigured, _("HubSpot cannot read the request we made."), _("Report this with the code."), "mapping"
-    ),
-    "SEARCH_LIMIT": Entry(
-        TooLarge, _("A search reached more than HubSpot gives."), _("Nothing; it is split."), "vendor"
-    ),
-    "MISSING_REQUIRED_PROPERTY": _REQUIRED,
-    "MISSING_CONDITIONAL_REQUIRED_PROPERTY": _REQUIRED,
-    "EDIT_ASSOCIATIONS": Entry(
-        PermissionMissing,
-        _("The HubSpot user behind the connection may not edit associations."),
-        _("Reconnect as a user who may, or give the permission."),
-        "hubspot",
-    ),
-    "RATE_LIMITS": _LIMIT,
-    "RATE_LIMIT": _LIMIT,
-    "TEN_SECONDLY_ROLLING": _LIMIT,
-    "SECONDLY": _LIMIT,
-    "DAILY": _LIMIT,
-    "LOCKED": Entry(Transient, _("The record is locked for a moment."), _("Nothing; it is tried again."), "vendor"),
-    "MIGRATION_IN_PROGRESS": Entry(
-        Transient, _("HubSpot is moving the account to another data centre."), _("Nothing; it waits."), "vendor"
-    ),
-}
-
-# Cases that HubSpot tells apart only by their text.
+# Cases that HubSpot tells apart only by their text. The texts quote values and ids, so a code that is given and known
+# counts before them; only a currency is told as any other option.
 TEXTS: tuple[tuple[str, str], ...] = (
     (r"current effective currency codes", "CURRENCY"),
     (r"by non-unique .* property", "NON_UNIQUE_KEY"),
     (r"associations are invalid|invalid from object type", "ASSOCIATION_TYPE"),
     (r"invalid input json", "BAD_JSON"),
     (r"missing 'edit associations' permission", "EDIT_ASSOCIATIONS"),
-    (r"10,?000", "SEARCH_LIMIT"),
+    (r"(?<![\d.,])10,?000(?![\d.,+])", "SEARCH_LIMIT"),
     (r"was not a valid number", "INVALID_NUMBER"),
 )
 
@@ -205,9 +89,10 @@ def _identify(data: Mapping[str, Any], message: str) -> tuple[str, dict[str, str
     text = f"{first['message']} {message}"
     named = next((code for pattern, code in TEXTS if re.search(pattern, text, re.IGNORECASE)), "")
     given = [
-        named,
+        named if named == "CURRENCY" else "",
         str(data.get("subCategory") or ""),
         first["code"],
+        named,
         str(data.get("policyName") or ""),
         str(data.get("category") or ""),
     ]
@@ -236,7 +121,7 @@ def classify(status: int, headers: Mapping[str, str], data: Any, text: str, told
     entry = CODES.get(code)
     if entry is None:
         return _unlisted(status, code, failure["message"] or message, failure["name"], context)
-    context |= {"cause": entry.cause, "remedy": entry.remedy, "side": entry.side}
+    context |= {"cause": entry.cause, "remedy": entry.remedy, "responsible": str(entry.responsible)}
     scopes = [s for e in body.get("errors") or [] for s in _scopes(e)]
     if scopes:
         context["scopes"] = scopes

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from integrations.errors import SyncError
-from integrations.hubspot.batches import is_splittable
 from integrations.hubspot.client import ASSOCIATION_READ, ASSOCIATION_WRITE, HubSpot, results_of
 from integrations.hubspot.errors import classify
+from integrations.splitting import is_splittable
 
 # The unlabelled type is kept beside "primary": without it HubSpot would drop the association with the label.
 TYPES: Mapping[tuple[str, str], tuple[int, ...]] = {

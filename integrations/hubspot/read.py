@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from integrations.connector import Fields, FieldType, Page, Record
+from integrations.connector import Fields, FieldType, Gone, Page, Record
 from integrations.errors import Misconfigured, Missing, SyncError, TooLarge, Transient
 from integrations.http import Reply
 from integrations.hubspot import schema, values
@@ -28,6 +29,7 @@ from integrations.hubspot.client import (
     after_of,
     results_of,
 )
+from integrations.hubspot.deals import Deals
 from integrations.hubspot.links import Links
 from integrations.hubspot.schema import Properties
 
@@ -45,6 +47,13 @@ def milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
+MERGED = "hs_merged_object_ids"
+"""A survivor's list of the records that were merged into it, parted by semicolons."""
+MERGEABLE = frozenset({"company", "contact", "deal"})
+
+_WORD = re.compile(r"[^\W_]+")
+
+
 class Reader:
     """The reading half of the connector."""
 
@@ -52,6 +61,7 @@ class Reader:
         self.client = client
         self.properties = properties
         self.links = Links(client)
+        self._deals = Deals(self)
 
     # --- Records ----------------------------------------------------------------------------------------------
 
@@ -63,7 +73,8 @@ class Reader:
         wanted = set(wanted)
         types = self.properties.types(name, wanted)
         fields = {p: values.parse(p, types.get(p, FieldType.STRING), given.get(p), str(key)) for p in sorted(wanted)}
-        text = json.dumps(given, sort_keys=True, ensure_ascii=False)
+        told = {name: value for name, value in given.items() if name != MERGED}  # no change of the record's own
+        text = json.dumps(told, sort_keys=True, ensure_ascii=False)
         return Record(
             name,
             str(key),
@@ -81,15 +92,22 @@ class Reader:
         return f"{base}/contacts/{account.remote_id}/record/{TYPE_IDS[name]}/{record_id}"
 
     @staticmethod
-    def _asked(name: str, wanted: Iterable[str]) -> list[str]:
+    def asked(name: str, wanted: Iterable[str]) -> list[str]:
+        """The properties to ask for: the wanted ones and those that every record needs."""
         return sorted({*wanted, stamp_name(name), schema.TITLES[name], "hs_object_id"})
+
+    @classmethod
+    def _scanned(cls, name: str, wanted: Iterable[str]) -> list[str]:
+        """What a scan asks for: also which records were merged into each, so that a webhook that got lost is made good
+        without a further call. A merge changes the survivor, so a scan of changes sees it."""
+        return sorted({*cls.asked(name, wanted), *([MERGED] if name in MERGEABLE else [])})
 
     # --- Scans ------------------------------------------------------------------------------------------------
 
     def everything(self, name: str, fields: Fields, resume: str) -> Iterator[Page]:
         """Every live record by id, the next page under way while the caller works. `resume` is "clock|after"."""
         wanted = fields.get(name, frozenset())
-        asked, complete = self._asked(name, wanted), set(fields) <= {name}
+        asked, complete = self._scanned(name, wanted), set(fields) <= {name}
         clock, _, after = resume.partition("|")
         with ThreadPoolExecutor(1, thread_name_prefix="list") as pool:
             answer = self.client.api.begin(pool, self.client.list_call(name, asked, after))
@@ -99,21 +117,24 @@ class Reader:
                 after = after_of(reply.data) if isinstance(reply.data, Mapping) else ""
                 if after:
                     answer = self.client.api.begin(pool, self.client.list_call(name, asked, after))
-                records = [self.record(name, raw, wanted, complete=complete) for raw in results_of(reply)]
-                yield Page(records, f"{clock}|{after}" if after else "", None if after else clock)
+                rows = results_of(reply)
+                records = [self.record(name, raw, wanted, complete=complete) for raw in rows]
+                place = f"{clock}|{after}" if after else ""
+                yield Page(records, place, None if after else clock, gone=_merged(rows))
                 if not after:
                     return
 
     def changed(self, name: str, since: str, fields: Fields, resume: str) -> Iterator[Page]:
         """Records changed since, oldest change first; `resume` is "clock|stamp" and restarts at that stamp."""
         wanted = fields.get(name, frozenset())
-        asked, complete = self._asked(name, wanted), set(fields) <= {name}
+        asked, complete = self._scanned(name, wanted), set(fields) <= {name}
         clock, _, stamp = resume.partition("|")
         start = int(stamp) if stamp else milliseconds(datetime.fromisoformat(since) - OVERLAP)
         for reply, rows, reached, last, total in self._windows(name, start, asked):
             clock = clock or reply.remote_time.isoformat()
             records = [self.record(name, raw, wanted, complete=complete) for raw in rows]
-            yield Page(records, "" if last else f"{clock}|{reached}", clock if last else None, total)
+            place = "" if last else f"{clock}|{reached}"
+            yield Page(records, place, clock if last else None, total, gone=_merged(rows))
 
     def _windows(
         self, name: str, start: int, asked: Sequence[str]
@@ -165,11 +186,11 @@ class Reader:
     # --- By id ------------------------------------------------------------------------------------------------
 
     def load(self, name: str, ids: Sequence[str], fields: Fields) -> Iterator[Record | tuple[str, SyncError]]:
-        """See `Connector.load`: a batch of 100 per call, associations in batches of 1,000."""
-        wanted = fields.get(name, frozenset())
-        found = self.batch(name, ids, wanted)
+        """See `Connector.load`: a batch of 100 per call; deals with parts in `deals`."""
         if name == "deal" and set(fields) - {name}:
-            self._add_parts({k: r for k, r in found.items() if isinstance(r, Record)}, fields)
+            yield from self._deals.load(ids, fields)
+            return
+        found = self.batch(name, ids, fields.get(name, frozenset()))
         for key in ids:
             entry = found[key]
             yield entry if isinstance(entry, Record) else (key, entry)
@@ -178,7 +199,7 @@ class Reader:
         self, name: str, ids: Sequence[str], wanted: Iterable[str], id_property: str = ""
     ) -> dict[str, Record | SyncError]:
         """Records by id (or by the value of a unique property), an error for each that is not there."""
-        asked = self._asked(name, {*wanted, *([id_property] if id_property else [])})
+        asked = self.asked(name, {*wanted, *([id_property] if id_property else [])})
         found: dict[str, Record | SyncError] = {}
         explained = self._read(name, ids, asked, wanted, id_property, found)
         # An answer that is short of entries without a word about them may have been cut off: those are asked for again.
@@ -216,25 +237,6 @@ class Reader:
         except TooLarge as error:
             return error
 
-    def _add_parts(self, deals: Mapping[str, Record], fields: Fields) -> None:
-        """Give each deal the company, contact and line items asked for."""
-        for part in ("company", "contact"):
-            if part in fields:
-                chosen = self.links.chosen("deal", part, list(deals))
-                loaded = self.batch(part, sorted(set(chosen.values())), fields[part])
-                for deal_id, part_id in chosen.items():
-                    entry = loaded[part_id]
-                    if isinstance(entry, Record):
-                        deals[deal_id].parts[part] = entry.fields
-        if "line" in fields:
-            wanted = fields["line"] | {"hs_position_on_quote"}
-            lines = self.links.all("deal", "line_item", list(deals))
-            loaded = self.batch("line_item", sorted({i for ids in lines.values() for i in ids}), wanted)
-            for deal_id, line_ids in lines.items():
-                rows = [entry for i in line_ids if isinstance(entry := loaded[i], Record)]
-                rows.sort(key=lambda row: (row.fields["hs_position_on_quote"] or 0, int(row.id)))
-                deals[deal_id].lines = [row.fields for row in rows]
-
     # --- Look-ups ---------------------------------------------------------------------------------------------
 
     def find(
@@ -267,6 +269,20 @@ class Reader:
                 found.setdefault(key, []).append(record)
         return found
 
+    def search(self, name: str, field_name: str, text: str, fields: frozenset[str], limit: int) -> list[Record]:
+        """See `Connector.search`: records whose property has every word of the text, or words that begin so."""
+        words = _WORD.findall(text.lower())[:5]
+        if field_name not in self.properties.types(name, [field_name]):
+            raise Misconfigured(f"HubSpot has no property {field_name}", code="PROPERTY_DOESNT_EXIST", field=field_name)
+        if not words:
+            return []
+        by_id = field_name == "hs_object_id"
+        filters = [_filter(field_name, "EQ" if by_id else "CONTAINS_TOKEN", w if by_id else f"*{w}*") for w in words]
+        wanted = fields | {field_name}
+        body = _search_body(filters, "", self.asked(name, wanted), 0) | {"limit": limit}
+        reply = self.client.api.do(self.client.search_call(name, body))
+        return [self.record(name, raw, wanted) for raw in results_of(reply)][:limit]
+
     def _by_unique(self, name: str, field_name: str, spellings: Sequence[str], wanted: Iterable[str]) -> list[Record]:
         entries = self.batch(name, spellings, wanted, "" if field_name == "hs_object_id" else field_name)
         for entry in entries.values():
@@ -279,7 +295,7 @@ class Reader:
     ) -> list[Record]:
         # IN on text wants lower case, on options the option's own case.
         texts = list(dict.fromkeys(s.lower() if lower else s for s in spellings))
-        asked = self._asked(name, wanted)
+        asked = self.asked(name, wanted)
         records: list[Record] = []
         for chunk in _fitting(texts, field_name, asked):
             after = 0
@@ -294,6 +310,12 @@ class Reader:
                 if not after_of(reply.data) or after > SEARCH_CAP - SEARCH_PAGE:
                     break
         return records
+
+
+def _merged(rows: Iterable[Mapping[str, Any]]) -> list[Gone]:
+    """The records that were merged into these, however long ago: whoever follows one again changes nothing."""
+    told = ((str(row.get("id")), str((row.get("properties") or {}).get(MERGED) or "")) for row in rows)
+    return [Gone(key.strip(), into) for into, text in told for key in text.split(";") if key.strip()]
 
 
 def _filter(name: str, operator: str, value: object) -> dict[str, str]:

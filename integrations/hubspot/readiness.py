@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from integrations.connector import ReadinessLine
 from integrations.errors import AuthenticationFailed, PermissionMissing, RateLimited, SyncError
 from integrations.hubspot.client import HubSpot
+from integrations.words import every as _
 
 # The key that makes our writes repeatable, per object we write.
 KEYS = {"company": "fortnox_key", "product": "fortnox_key", "deal": "fortnox_key", "line_item": "fortnox_key"}
+WORDS = {
+    "company": gettext_noop("company"), "product": gettext_noop("product"), "deal": gettext_noop("deal"),
+    "line_item": gettext_noop("line item"),
+}  # fmt: skip
+"""What people call these objects."""
 PIPELINE = "Fortnox Invoices"
 
 
@@ -33,14 +39,22 @@ def check(client: HubSpot) -> list[ReadinessLine]:
             break
         except RateLimited:
             lines.append(
-                ReadinessLine("busy", "warning", _("Not everything was asked"), _("The rate limit is used up."))
+                ReadinessLine(
+                    "busy",
+                    "warning",
+                    _("Not everything was asked"),
+                    _("The rate limit is used up."),
+                    _("Check again in a minute."),
+                )
             )
             break
         except PermissionMissing as error:
             detail = ", ".join(error.context.get("scopes", [])) or error.message
             lines.append(ReadinessLine("scope", "error", _("Permissions"), detail, _("Reconnect HubSpot.")))
         except SyncError as error:
-            lines.append(ReadinessLine("answer", "warning", _("HubSpot's answer"), error.message))
+            lines.append(
+                ReadinessLine("answer", "warning", _("HubSpot's answer"), error.message, _("Check again in a minute."))
+            )
     return lines
 
 
@@ -54,12 +68,13 @@ def _account(client: HubSpot) -> list[ReadinessLine]:
         lines.append(ReadinessLine("scopes", "ok", _("Permissions")))
     codes = [str(account.get("companyCurrency") or ""), *map(str, account.get("additionalCurrencies") or [])]
     text = ", ".join(code for code in codes if code)
-    fix = "" if "SEK" in codes else _("HubSpot: Settings, Account defaults, Currency.")
-    return [*lines, ReadinessLine("currencies", "warning" if fix else "ok", _("Currencies"), text, fix)]
+    fix = "" if "SEK" in codes else _("HubSpot: Settings › Account defaults › Currency.")
+    facts = tuple(code for code in codes if code)
+    return [*lines, ReadinessLine("currencies", "warning" if fix else "ok", _("Currencies"), text, fix, facts=facts)]
 
 
 def _key(client: HubSpot, name: str) -> ReadinessLine:
-    title = _("Key property on %(object)s") % {"object": name}
+    title = _("Key property on %(object)s") % {"object": _(WORDS[name])}
     row = next((row for row in client.properties(name) if row.get("name") == KEYS[name]), None)
     if row is None:
         fix = _("Switch on the flow that writes it: its set-up creates the property.")

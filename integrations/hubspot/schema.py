@@ -57,11 +57,20 @@ class Properties:
         unknown = entry is not None and any(property_name not in entry[1] for property_name in needed)
         # A name that stays unknown (a typo in a mapping) must not cost a call a page.
         if entry is None or age >= TTL or (unknown and age > 5):
-            rows = self.client.properties(name)
+            rows = self._listed(name)
             types = {str(row["name"]): KINDS.get(str(row.get("type")), FieldType.STRING) for row in rows}
             unique = frozenset(str(row["name"]) for row in rows if row.get("hasUniqueValue"))
             entry = _known[key] = (time.monotonic(), types, unique)
         return entry
+
+    def _listed(self, name: str) -> list[Mapping[str, Any]]:
+        """The property list; of an object whose list we may not see, the documented basic ones, which are text."""
+        try:
+            return list(self.client.properties(name))
+        except PermissionMissing:
+            if name not in BASIC_FIELDS:
+                raise
+            return [{"name": field, "type": "string"} for field in BASIC_FIELDS[name]]
 
     def types(self, name: str, needed: Iterable[str] = ()) -> Types:
         """The type of each property of an object; `needed` are names that should be among them."""
@@ -95,8 +104,12 @@ def field_schema(row: Mapping[str, Any]) -> FieldSchema:
 def describe(client: HubSpot, name: str) -> ObjectSchema:
     """The schema of an object with its parts, and for deals the currencies and pipelines that may be used."""
     fields = {schema.name: schema for schema in map(field_schema, client.properties(name))}
+    currency = ""
     if name == "deal":
-        fields |= _deal_options(client, fields)
+        options = _deal_options(client, fields)
+        fields |= options
+        # The account's own currency comes first; deals of a portal with one currency do not name theirs.
+        currency = next((option.value for option in options["deal_currency_code"].options), "")
     parts = {part: _part(client, part) for part in PARTS.get(name, ())}
     if line := LINES.get(name, ""):
         parts[line] = {schema.name: schema for schema in map(field_schema, client.properties("line_item"))}
@@ -109,6 +122,7 @@ def describe(client: HubSpot, name: str) -> ObjectSchema:
         parts=parts,
         lines=line,
         title=TITLES[name],
+        currency=currency,
     )
 
 

@@ -47,12 +47,19 @@ class Remote:
         self.process = process
         process.control("POST", "/faults", {})
         accounts = process.control("POST", "/reset", SIZES)["accounts"]
-        self.accounts = {s: [a for a in accounts if a["system"] == s] for s in ("fortnox", "hubspot")}
+        self.accounts = {s: [a for a in accounts if a["system"] == s] for s in ("fortnox", "hubspot", "salesforce")}
         self.vendors = {
             system: settings.VENDORS[system]
             | {"api_url": found[0]["base_url"], "oauth_url": found[0]["base_url"]}
             | {key: found[0][key] for key in ("client_id", "client_secret")}
             for system, found in self.accounts.items()
+            if system != "salesforce"
+        }
+        login = self.accounts["salesforce"][0]["base_url"]
+        self.vendors["salesforce"] = settings.VENDORS["salesforce"] | {
+            "api_url": login,
+            "oauth_url": login,
+            "test_url": f"{login}/test",
         }
         settings.VENDORS = self.vendors
         settings.EXTRA_ALLOWED_HOSTS = [urlsplit(process.url).netloc]
@@ -82,16 +89,17 @@ class Remote:
         """The customer removes the integration in the vendor's pages."""
         self.process.control("POST", "/disconnect", {"system": system, "account": self.remote_id(system, index)})
 
-    def decide(self, url: str, *, account: str = "", approve: bool = True, service: bool = True) -> str:
+    def decide(self, url: str, *, account: str = "", approve: bool = True, service: bool = True, user: str = "") -> str:
         """A person's click on the consent page: the address it sends the browser to."""
         if not service:
             url = url.replace("&account_type=service", "")
         page = requests.get(url, timeout=10)
         assert page.status_code == 200, page.text
-        system = "fortnox" if "/fortnox/" in url else "hubspot"
+        system = urlsplit(url).path.split("/")[1]
         chosen = account or self.remote_id(system)
-        form = {"company": chosen, "portal": chosen}
-        form["decision"] = {"fortnox": "approve", "hubspot": "connect"}[system] if approve else "deny"
+        form = {"company": chosen, "portal": chosen, "org": chosen, "user": user}
+        yes = {"fortnox": "approve", "hubspot": "connect", "salesforce": "allow"}
+        form["decision"] = yes[system] if approve else "deny"
         answer = requests.post(url, data=form, timeout=10, allow_redirects=False)
         assert answer.status_code == 302, answer.text
         return answer.headers["Location"]
@@ -103,7 +111,7 @@ class Consultant:
     def __init__(self, remote: Remote | None = None, *, organization: Organization | None = None) -> None:
         self.remote = remote
         self.organization = organization or make_organization()
-        self.user: User = make_user(organization=self.organization, permissions=PERMISSIONS)
+        self.user: User = make_user(organization=self.organization, permissions=PERMISSIONS, role="consultant")
         self.browser = Client()
         self.browser.force_login(self.user)
 
@@ -129,7 +137,7 @@ class Consultant:
         return self.organization.accounts.get(system=system, remote_id=remote_id)
 
     def reconnect(self, account: ConnectedAccount, *, to: str = "") -> Any:
-        """Press Re-authenticate on the account's page and approve; the answer of the callback."""
+        """Press Reconnect on the account's page and approve; the answer of the callback."""
         assert self.remote
         answer = self.browser.post(reverse("admin:integrations_account_reauthenticate", args=[account.pk]))
         return self.arrive(self.remote.decide(answer["Location"], account=to or account.remote_id))

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from integrations import oauth, tokens
 from integrations.errors import SyncError
-from integrations.fields import conceal
+from integrations.fields import conceal, reveal
 from integrations.models import (
     AuthorizationAttempt,
     ConnectedAccount,
@@ -34,6 +34,7 @@ from integrations.models import (
 from integrations.redaction import RedactionFilter
 from tests.factories import make_account, make_integration, make_organization, make_superuser, make_user
 from tests.integrations.consent import PERMISSIONS, Consultant, Remote, age, remote, sandbox_process  # noqa: F401
+from tests.integrations.salesforce_app import Org, connected
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CANARIES = ("CANARY-access", "CANARY-refresh", "CANARY-verifier", "CANARY-client-secret", "gcm1:", "c0ffee" * 8)
@@ -43,6 +44,10 @@ MODELS = (Organization, ConnectedAccount, Integration, TokenGeneration, InboundE
 def laden(organization: Organization) -> Integration:
     """An integration whose secret columns hold canaries."""
     pair = make_integration(organization)
+    org = make_account(organization, "salesforce", client_id="3MVG9", status="needs_reconnect")
+    for name in ("client_secret", "signing_key", "inbound_secret"):
+        conceal(org, name, "CANARY-client-secret")
+    org.save()
     for account in (pair.crm_account, pair.ledger_account):
         conceal(account, "access_token", "CANARY-access")
         conceal(account, "refresh_token", "CANARY-refresh")
@@ -81,7 +86,10 @@ def pages(pair: Integration) -> list[str]:
         found.append(f"{reverse('admin:autocomplete')}?{query}")
     found.append(reverse("admin:integrations_connect_organization", args=[pair.organization_id]))
     found += [reverse(f"admin:integrations_integration_{page}", args=[pair.pk]) for page in ("next", "readiness")]
-    found += [reverse("admin:integrations_account_disconnect", args=[a.pk]) for a in pair.organization.accounts.all()]
+    for account in pair.organization.accounts.all():
+        found.append(reverse("admin:integrations_account_disconnect", args=[account.pk]))
+        if account.system == "salesforce":
+            found.append(reverse("admin:integrations_salesforce_app", args=[account.pk]))
     return found
 
 
@@ -108,7 +116,7 @@ def test_no_export_shows_a_secret() -> None:
 
 
 def test_no_log_and_no_exception_holds_a_secret(remote: Remote, settings: Any) -> None:
-    """A whole life of two accounts at the most talkative log level, with faults, and every error's traceback."""
+    """A whole life of three accounts at the most talkative log level, with faults, and every error's traceback."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.addFilter(RedactionFilter())
@@ -120,10 +128,14 @@ def test_no_log_and_no_exception_holds_a_secret(remote: Remote, settings: Any) -
             logger.setLevel(logging.DEBUG)
         loggers[0].addHandler(handler)
         consultant = Consultant(remote)
-        for system in ("hubspot", "fortnox"):
-            account = consultant.connect(system, service=False)
+        org = Org(remote)
+        for system in ("hubspot", "fortnox", "salesforce"):
+            if system == "salesforce":
+                account = connected(remote, consultant, org)
+            else:
+                account = consultant.connect(system, service=False)
             for fault in ("", "lost_refresh", "malformed_json", "status_503", "status_401", "reset_mid_body"):
-                secrets |= {tokens._reveal(account, "access_token"), tokens._reveal(account, "refresh_token")}
+                secrets |= {reveal(account, "access_token"), reveal(account, "refresh_token")}
                 if fault:
                     remote.fault(system, fault)
                 try:
@@ -135,8 +147,10 @@ def test_no_log_and_no_exception_holds_a_secret(remote: Remote, settings: Any) -
         loggers[0].removeHandler(handler)
         for logger, level in before:
             logger.setLevel(level)
-    secrets = {secret for secret in secrets if secret} | {v["client_secret"] for v in remote.vendors.values()}
-    assert len(secrets) >= 5
+    secrets |= {v["client_secret"] for v in remote.vendors.values()} | {org.client_secret}
+    secrets |= {reveal(account, "inbound_secret"), reveal(account, "signing_key")}
+    secrets.discard("")
+    assert len(secrets) >= 9
     assert "Traceback" in stream.getvalue()
     assert [secret for secret in secrets if secret in stream.getvalue()] == []
     stored = [str(row) for model in (*MODELS, AuthorizationAttempt) for row in model._default_manager.values()]
@@ -144,7 +158,8 @@ def test_no_log_and_no_exception_holds_a_secret(remote: Remote, settings: Any) -
 
 
 def test_a_token_answer_does_not_show_itself() -> None:
-    answer = oauth.parse("hubspot", {"access_token": "CANARY-access", "refresh_token": "CANARY-refresh"})
+    given = {"access_token": "CANARY-access", "refresh_token": "CANARY-refresh"}
+    answer = oauth.parse(ConnectedAccount(system="hubspot"), given)
     assert "CANARY" not in repr(answer)
 
 
@@ -174,12 +189,12 @@ def test_foreign_rows_are_neither_listed_nor_reachable() -> None:
     assert foreign.crm_account.status == ConnectedAccount.Status.CONNECTED
 
 
-def test_a_visitor_without_the_right_sees_nothing() -> None:
+def test_a_visitor_without_a_membership_sees_nothing() -> None:
     pair = laden(make_organization())
     browser = Client()
-    browser.force_login(make_user(organization=pair.organization))
+    browser.force_login(make_user())
     for url in pages(pair):
-        answer = browser.get(url)
+        answer = browser.get(url, follow=True)
         assert answer.status_code in (200, 403, 404), url
         if answer.status_code == 200:
             assert pair.crm_account.name not in answer.content.decode(), url
@@ -271,7 +286,7 @@ def test_missing_rights_are_shown_with_a_button_that_asks_for_them(remote: Remot
     account.save()
     page = consultant.browser.get(url).content.decode()
     assert "Rights are missing" in page
-    assert "Re-authenticate" in page
+    assert "Reconnect" in page
     assert consultant.reconnect(account).status_code == 302
     account.refresh_from_db()
     assert account.missing_scopes == []

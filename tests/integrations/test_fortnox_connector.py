@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import responses
 from requests import PreparedRequest
 
-from integrations.connector import FieldType, Write
+from integrations.connector import FieldType, Record, Value, Write
 from integrations.errors import IncompleteRead, Misconfigured, OutcomeUnknown, TooLarge
+from integrations.fortnox.connector import FortnoxConnector
+from integrations.http import Api
 from tests.integrations.clients import connected, connector, set_vendor
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +51,41 @@ def _serve(answers: Callable[[int, int], dict[str, Any]]) -> list[int]:
 
 def _scan() -> list[Any]:
     return list(connector(connected("fortnox")).changed("customer", None, WANTED))
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("answer", "vat"),
+    [
+        ({"Customer": {"CustomerNumber": "7", "VATType": "EXPORT"}}, 0),
+        ({"Customer": {"CustomerNumber": "7", "VATType": "SEVAT", "InvoiceFreight": "0.00"}}, 25),
+        ({"Customer": {"CustomerNumber": "7", "VATType": "SEVAT", "InvoiceFreight": "95"}}, None),
+        ({"Customer": {"CustomerNumber": "7", "VATType": "SEVAT", "InvoiceAdministrationFee": 29.5}}, None),
+        ({"ErrorInformation": {"Error": 1, "Message": "Kan inte hitta kunden.", "Code": 2000433}}, None),
+    ],
+)
+def test_a_preview_asks_for_the_customers_vat_type_once_and_only_for_a_person(
+    answer: dict[str, Any], vat: int | None
+) -> None:
+    status = 200 if "Customer" in answer else 404
+    asked = responses.add(responses.GET, f"{URL}/7", json=answer, status=status, headers=HEADERS)
+    account = connected("fortnox")
+    lines: list[dict[str, Value]] = [
+        {"ArticleNumber": "A", "Price": Decimal(100), "DeliveredQuantity": Decimal(1)},
+    ]
+    known = {"A": Record("article", "A", {"VAT": Decimal(25)})}
+
+    def preview(lane: str, given: dict[str, Record]) -> Decimal | None:
+        made = there[lane].estimate("invoice", {"CustomerNumber": "7", "Currency": "SEK"}, lines, given)
+        assert made is not None
+        return made.vat
+
+    there = {lane: FortnoxConnector(Api(account, lane=lane)) for lane in ("bulk", "interactive")}
+    assert preview("bulk", known) == 25
+    assert preview("interactive", {}) is None  # as the totals guard asks, which compares the rows
+    assert asked.call_count == 0
+    assert preview("interactive", known) == vat and preview("interactive", known) == vat
+    assert asked.call_count == 1
 
 
 @responses.activate
@@ -140,6 +178,50 @@ def test_a_create_whose_answer_lacks_the_record_is_unknown(body: str) -> None:
     assert isinstance(outcome.error, OutcomeUnknown)
 
 
+INVOICES = "https://api.fortnox.se/3/invoices"
+
+
+def _created(answered: object, stored: object = None, **more: object) -> Any:
+    """A create of an invoice with marker "m-1" whose answer and detail carry these references."""
+    found = {"DocumentNumber": "7", "CustomerNumber": "1", **more}
+    responses.post(INVOICES, json={"Invoice": {**found, "ExternalInvoiceReference1": answered}}, status=201)
+    responses.get(f"{INVOICES}/7", json={"Invoice": {**found, "ExternalInvoiceReference1": stored}})
+    return connector(connected("fortnox")).create("invoice", Write("1", fields={"CustomerNumber": "1"}, marker="m-1"))
+
+
+@responses.activate
+def test_a_create_that_echoes_the_marker_costs_one_call() -> None:
+    outcome = _created("m-1")
+    assert (outcome.error, outcome.id, outcome.created) == (None, "7", True)
+    assert len(responses.calls) == 1
+
+
+@responses.activate
+def test_a_marker_that_only_the_answer_lacks_is_looked_up() -> None:
+    outcome = _created("", "m-1")
+    assert (outcome.error, outcome.id) == (None, "7")
+
+
+@responses.activate
+def test_an_invoice_that_lost_our_marker_is_no_failure_but_shows_it() -> None:
+    """No search would find it, so the caller must see both: it was made, and without our reference."""
+    outcome = _created("", "")
+    assert (outcome.error, outcome.id, outcome.created) == (None, "7", True)
+    assert outcome.returned["ExternalInvoiceReference1"] is None
+
+
+@responses.activate
+def test_an_answer_about_another_invoice_is_unknown() -> None:
+    assert isinstance(_created("m-2", "m-2").error, OutcomeUnknown)
+
+
+@responses.activate
+def test_an_accepted_create_is_never_a_failure_because_its_answer_has_an_odd_value() -> None:
+    assert isinstance(_created("m-1", Total=["odd"]).error, OutcomeUnknown)
+    responses.reset()
+    assert isinstance(_created("", "m-1", Booked="perhaps").error, OutcomeUnknown)
+
+
 @responses.activate
 def test_a_marker_field_that_is_mapped_to_something_else_is_refused_before_sending() -> None:
     write = Write("1", fields={"CustomerNumber": "1", "ExternalInvoiceReference1": "x"}, marker="hs1-1")
@@ -156,7 +238,31 @@ def test_a_key_never_climbs_out_of_its_register() -> None:
     assert len(responses.calls) == 0
 
 
+def _currencies(status: int = 200, *codes: str) -> None:
+    body = {"Currencies": [{"Code": code, "Description": code} for code in codes]}
+    refusal = {"ErrorInformation": {"error": 1, "message": "Har inte behörighet för scope.", "code": 2000663}}
+    responses.get("https://api.fortnox.se/3/currencies", json=body if status == 200 else refusal, status=status)
+
+
+@responses.activate
+def test_the_currencies_of_the_company_are_the_options_of_an_invoices_currency() -> None:
+    _currencies(200, "SEK", "EUR")
+    currency = connector(connected("fortnox")).describe("invoice").fields["Currency"]
+    assert currency.type is FieldType.ENUM
+    assert [option.value for option in currency.options] == ["SEK", "EUR"]
+
+
+@responses.activate
+def test_without_the_right_to_see_currencies_they_are_not_known_and_nothing_else_is_lost() -> None:
+    _currencies(400)
+    invoice = connector(connected("fortnox")).describe("invoice")
+    assert invoice.fields["Currency"].options == ()
+    assert invoice.lines == "row"
+
+
+@responses.activate
 def test_the_schemas_describe_types_limits_and_derived_fields() -> None:
+    _currencies(200, "SEK")
     fortnox = connector(connected("fortnox"))
     invoice = fortnox.describe("invoice")
     assert invoice.lines == "row"

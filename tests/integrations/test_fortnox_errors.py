@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from integrations import errors as e
+from integrations.catalogue import Responsible
 from integrations.fortnox.errors import CODES, classify, envelope
 
 CASES = [
@@ -69,11 +70,11 @@ def test_the_cases_cover_the_table() -> None:
     assert {str(code) for _status, code, _message, _class in CASES} == set(CODES)
 
 
-def test_every_entry_says_cause_remedy_and_side() -> None:
+def test_every_entry_says_cause_remedy_and_who() -> None:
     for entry in CODES.values():
         assert entry.cause
         assert entry.remedy
-        assert entry.side in {"fortnox", "crm", "mapping", "vendor"}
+        assert entry.responsible in Responsible.values
 
 
 def test_field_and_value_are_taken_from_the_text() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrations.connector import FieldType
-from integrations.errors import InvalidData, Misconfigured, TooLarge
+from integrations.errors import TooLarge
 from integrations.fortnox import fields, parse, schema, times
 
 TODAY = date(2026, 11, 21)
@@ -168,50 +168,6 @@ def test_rows_that_are_no_list_are_refused() -> None:
     for rows in (None, {}, ["x"], "x"):
         with pytest.raises(TooLarge):
             parse.lines_of({"InvoiceRows": rows}, ["Price"], "1")
-
-
-# --- Towards Fortnox ------------------------------------------------------------------------------------------------
-
-CUSTOMER = schema.RESOURCES["customer"]
-
-
-def test_none_clears_on_update_and_is_left_out_on_create() -> None:
-    assert parse.wire(CUSTOMER, {"Name": "A", "City": None}, create=False) == {"Name": "A", "City": "API_BLANK"}
-    assert parse.wire(CUSTOMER, {"Name": "A", "City": None}, create=True) == {"Name": "A"}
-
-
-def test_the_key_stands_in_the_path_of_an_update() -> None:
-    values = {"Name": "A", "CustomerNumber": "7"}
-    assert "CustomerNumber" not in parse.wire(CUSTOMER, values, create=False)
-    assert parse.wire(CUSTOMER, values, create=True)["CustomerNumber"] == "7"
-
-
-@pytest.mark.parametrize("name", ["Country", "NoSuchField", "status"])
-def test_a_field_that_cannot_be_written_is_named(name: str) -> None:
-    with pytest.raises(Misconfigured) as caught:
-        parse.wire(CUSTOMER, {name: "x"}, create=True)
-    assert caught.value.field == name
-
-
-@given(st.decimals(min_value=-(10**9), max_value=10**9, places=2))
-def test_amounts_survive_the_way_out(amount: Decimal) -> None:
-    (row,) = parse.wire_lines([{"Price": amount, "line_key": "1"}], create=True)
-    assert Decimal(str(row["Price"])) == amount
-
-
-def test_a_number_that_is_none_is_refused() -> None:
-    for value in ("abc", Decimal("NaN"), Decimal("Infinity")):
-        with pytest.raises(InvalidData):
-            parse.wire_lines([{"Price": value}], create=True)
-
-
-def test_text_is_spelled_in_fortnoxs_alphabet() -> None:
-    assert parse.spelled('O\'Brien <"AB"> [x] å é\t1_2 🙂') == "O’Brien AB x å é 1_2 "
-
-
-@given(st.text(max_size=50))
-def test_spelled_text_holds_only_allowed_characters(text: str) -> None:
-    assert not parse._FORBIDDEN.search(parse.spelled(text))
 
 
 @pytest.mark.parametrize(

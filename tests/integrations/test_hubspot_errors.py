@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from integrations import errors as e
+from integrations.catalogue import Responsible
 from integrations.hubspot.errors import CODES, classify, property_failures
 
 
@@ -45,6 +46,32 @@ def test_a_property_failure_names_its_property(
     error = classify(400, {}, _property(code, message, listed=listed), "", None)
     assert (type(error), error.code, error.field, error.value) == (expected, code, "p", value)
     assert error.message == message
+
+
+@pytest.mark.parametrize(
+    "status,body,code",
+    [
+        (
+            400,
+            _property("INVALID_OPTION", 'big was not one of the allowed options: [label: "10,000+"]'),
+            "INVALID_OPTION",
+        ),
+        (400, _property("INVALID_OPTION", "10000 was not one of the allowed options: [x]"), "INVALID_OPTION"),
+        (400, _property("CONFLICTING_UNIQUE_VALUE", "210000458 already has that value."), "CONFLICTING_UNIQUE_VALUE"),
+        (409, {"category": "CONFLICT", "message": "Contact already exists. Existing ID: 37710000953"}, "CONFLICT"),
+        (403, {"category": "MISSING_SCOPES", "message": "Not granted to app 10000."}, "MISSING_SCOPES"),
+    ],
+)
+def test_a_value_or_an_id_in_a_text_is_not_taken_for_the_limit_of_searches(
+    status: int, body: dict[str, Any], code: str
+) -> None:
+    error = classify(status, {}, body, "", None)
+    assert (error.code, type(error)) == (code, CODES[code].kind)
+
+
+@pytest.mark.parametrize("text", ["only page through the first 10000 results", "The maximum is 10,000 (after 10000)"])
+def test_the_limit_of_searches_is_told_by_its_text(text: str) -> None:
+    assert classify(400, {}, {"category": "VALIDATION_ERROR", "message": text}, "", None).code == "SEARCH_LIMIT"
 
 
 def test_a_currency_that_is_not_enabled_is_a_setting_not_a_value() -> None:
@@ -119,11 +146,11 @@ def test_an_unknown_code_says_that_it_is_unknown() -> None:
     assert classify(400, {}, {"category": "NEW"}, "", None).context["unknown"] is True
 
 
-def test_every_entry_says_cause_remedy_and_side() -> None:
+def test_every_entry_says_cause_remedy_and_who() -> None:
     for entry in CODES.values():
         assert entry.cause
         assert entry.remedy
-        assert entry.side in {"hubspot", "crm", "mapping", "vendor"}
+        assert entry.responsible in Responsible.values
 
 
 @pytest.mark.parametrize(

@@ -262,3 +262,18 @@ def test_what_is_gone_is_an_error_of_its_own(hubspot: Any) -> None:
     loaded = list(hubspot.load("company", [made.id, "1"], COMPANY))
     assert isinstance(loaded[0], Record)
     assert isinstance(loaded[1][1], Missing)
+
+
+def test_a_person_s_search_is_one_call_and_finds_words_wherever_they_begin(hubspot: Any) -> None:
+    """Every word of the text, bounded; hostile text is data."""
+    list(hubspot.upsert("company", _companies("Söktorp Bygg", 25)))
+    with http.counting() as calls:
+        found = hubspot.search("company", "name", "BYGG söktorp", frozenset({"zip"}), 20)
+    assert calls == {("hubspot", "company.search"): 1} and len(found) == 20
+    assert [row.title for row in hubspot.search("company", "name", "söktorp 24", frozenset(), 20)] == [
+        "Söktorp Bygg 24 AB"
+    ]
+    for text in ("*", "'; DROP TABLE", "zzzz*", "\u202e", "x" * 100):
+        assert hubspot.search("company", "name", text, frozenset(), 20) == []
+    with pytest.raises(Misconfigured):
+        hubspot.search("company", "no_such_property", "a", frozenset(), 20)

@@ -106,15 +106,14 @@ def test_reconnecting_as_another_company_is_refused_and_changes_nothing(remote: 
 @pytest.mark.parametrize("number", range(100))
 def test_no_other_account_is_ever_accepted_for_a_pinned_row(number: int) -> None:
     """SEC-07, the judgement itself: 100 ids that are almost the right one."""
-    from integrations.identity import Identity
-    from integrations.oauth import parse
+    from integrations.oauth import Identity, parse
     from tests.factories import make_account
 
     system = ("fortnox", "hubspot")[number % 2]
     account = make_account(system=system, remote_id="1018318")
     other = ["1018319", "01018318", "1018318 ", " 1018318", "", "10183180", "101831", "-1018318"][number % 8]
     identity = Identity(other + str(number) if number >= 8 else other, "Evil AB", "https://evil.example")
-    answer = parse(system, {"access_token": "x", "expires_in": 3600})
+    answer = parse(account, {"access_token": "x", "expires_in": 3600})
     with pytest.raises(tokens.WrongAccount):
         tokens.store_grant(account, answer, identity=identity)
     account.refresh_from_db()

@@ -17,6 +17,7 @@ from integrations import readiness
 from integrations.connector import ReadinessLine
 from integrations.errors import Transient
 from integrations.models import ConnectedAccount, Integration
+from sync import board
 from tests.factories import make_integration
 from tests.integrations.consent import Consultant, Remote, remote, sandbox_process  # noqa: F401
 
@@ -91,20 +92,24 @@ def test_the_command_prints_and_exits_1_when_something_is_missing(pair: Integrat
     assert caught.value.code == 1
     answer = json.loads(out.getvalue())
     assert answer["ready"] is False
-    assert {"code", "level", "title", "detail", "fix"} == set(answer["lines"][0])
+    assert {"code", "side", "level", "since", "title", "detail", "fix"} == set(answer["lines"][0])
     with pytest.raises(CommandError):
         call_command("readiness", 987654)
 
 
-def test_the_page_asks_both_vendors(remote: Remote) -> None:
+def test_the_page_asks_both_vendors_and_shows_what_was_kept(remote: Remote) -> None:
     consultant = Consultant(remote)
     crm, ledger = consultant.connect("hubspot"), consultant.connect("fortnox")
     pair = make_integration(consultant.organization, crm=crm, ledger=ledger)
-    answer: Any = consultant.browser.get(reverse("admin:integrations_integration_readiness", args=[pair.pk]))
-    page = answer.content.decode()
-    assert answer.status_code == 200
-    assert "lb-line--ok" in page
-    assert "not_asked" not in [line.code for line in answer.context["lines"]]
+    url = reverse("admin:integrations_integration_readiness", args=[pair.pk])
+    assert "Not checked yet" in consultant.browser.get(url).content.decode()
+    assert consultant.browser.post(url).status_code == 302
+    assert "Checking both sides" in consultant.browser.get(url).content.decode()
+    board.serve_asked()
+    answer: Any = consultant.browser.get(url)
+    assert "lb-line--ok" in answer.content.decode()
+    assert "not_asked" not in [line.code for line in answer.context["board"]["lines"]]
+    assert board.serve_asked() == 0
 
 
 def test_test_connection_says_what_it_found(remote: Remote) -> None:

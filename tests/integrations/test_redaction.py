@@ -125,6 +125,6 @@ def test_wrong_log_arguments_keep_their_line() -> None:
 
 @pytest.mark.parametrize("unit", ["a", "a-", "token", '"', "code=", "<", "C/", "eyJ", "https://"])
 def test_hostile_text_costs_no_more_than_its_length(unit: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     redact((unit * 60_000)[:60_000])
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 1.0

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection
 
-from integrations import oauth, tokens
+from integrations import oauth, token_store, tokens
 from integrations.models import ConnectedAccount
 from tests.integrations.consent import Consultant, Remote, age, remote, sandbox_process  # noqa: F401
 
@@ -171,11 +171,17 @@ def test_without_the_lock_the_same_harness_sees_the_race(remote: Remote, monkeyp
     account = Consultant(remote).connect("hubspot")
     monkeypatch.setattr(tokens, "process_lock", lambda *args, **kwargs: contextlib.nullcontext(True))
     age(account, expired=True)
-    start = threading.Barrier(THREADS)
+    meet = threading.Barrier(THREADS)
+    begin = token_store.begin
+
+    def together(*args: Any) -> Any:
+        meet.wait(10)  # everybody has read the row and nobody has written it
+        return begin(*args)
+
+    monkeypatch.setattr(token_store, "begin", together)
 
     def want() -> str:
         mine = ConnectedAccount.objects.get(pk=account.pk)
-        start.wait(10)
         try:
             return tokens.access_token(mine)
         except IntegrityError:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from integrations import tokens
+from integrations import token_store, tokens
 from integrations.errors import AuthenticationFailed, Misconfigured, Transient
 from integrations.fields import conceal, reveal
 from integrations.models import ConnectedAccount, Integration
@@ -225,7 +225,7 @@ def test_fortnox_probe_succeeds_when_the_lost_call_never_arrived(remote: Remote)
 
 def test_a_crash_between_call_and_answer_counts_as_a_lost_answer(remote: Remote) -> None:
     account = connected(remote, "fortnox", service=False)
-    tokens._begin(account, Grant.CODE, reveal(account, "refresh_token"))  # and then the process was killed
+    token_store.begin(account, Grant.CODE, reveal(account, "refresh_token"))  # and then the process was killed
     old = tokens.access_token(account)
     assert tokens.access_token(age(account)) == old
     assert account.generations.exclude(refresh_hash="").count() == 1
