@@ -6,16 +6,14 @@ that names rule, field, value and remedy, and all of them are reported, never on
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
-from integrations.connector import FieldSchema, ObjectSchema, Record, Value
-from integrations.errors import ErrorClass
+from integrations.connector import FieldSchema, FieldType, ObjectSchema, Record, Value
 from mappings.coercion import coerce
 from mappings.compiled import (
+    Checked,
+    CompiledLookup,
     CompiledMapping,
     CompiledValidation,
     FieldRule,
@@ -24,10 +22,14 @@ from mappings.compiled import (
     Parts,
     Problem,
 )
-from mappings.expressions import Compiled, MappingError, is_blank, key_of, text_of
+from mappings.expressions import Compiled, MappingError, is_blank, text_of
 from mappings.expressions.messages import _, say
+from mappings.findings import Findings, Place, hint_text
+from mappings.fingerprints import fingerprint
 
 __all__ = [
+    "Checked",
+    "CompiledLookup",
     "CompiledMapping",
     "CompiledValidation",
     "FieldRule",
@@ -39,8 +41,7 @@ __all__ = [
     "map_record",
 ]
 
-CONFIGURATION_CODES = frozenset({"unmapped_value", "value_map_missing", "option_unknown", "target_field"})
-"""What a person mends in a mapping or a setting; every other code is mended in the record itself."""
+_AMOUNT = FieldSchema("promise", "Promised amount", FieldType.NUMBER)
 
 
 def map_record(
@@ -53,38 +54,15 @@ def map_record(
     return _Run(mapping, record, extra, target).map()
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a rule is applied: the whole record, or one of its lines by number."""
-
-    parts: Parts
-    number: int = 0
-
-    def field(self, name: str) -> str:
-        """How problems call a target field; lines share a name, so that one repair covers all of them."""
-        return f"line.{name}" if self.number and name else name
-
-    def rule(self, label: str) -> str:
-        """How problems call a rule."""
-        if not self.number:
-            return label
-        return say(_("%(rule)s, line %(number)d"), {"rule": label, "number": self.number})
-
-    def values(self, expression: Compiled) -> str:
-        """The values an expression read, for a person to recognise."""
-        texts = [text_of(self.parts.get(part, {}).get(name)) for part, name in sorted(expression.reads)]
-        return ", ".join(text for text in texts if text)[:500]
-
-
-class _Run:
+class _Run(Findings):
     """The mapping of one record: collects problems while values are computed."""
 
     def __init__(self, mapping: CompiledMapping, record: Record, extra: Parts, target: ObjectSchema | None) -> None:
-        self.mapping = mapping
-        self.record = record
-        self.header = _Place({**record.named(), **extra})
+        super().__init__(mapping, record, extra)
         self.target = target
-        self.problems: list[Problem] = []
+        self.numbers: list[int] = []
+        self.lookups: dict[str, list[tuple[int, str]]] = {rule.name: [] for rule in mapping.lookups}
+        self.texts: dict[str, dict[int, str]] = {rule.name: {} for rule in mapping.lookups}
 
     def map(self) -> Mapped:
         """See `map_record`."""
@@ -95,72 +73,63 @@ class _Run:
         rules = [rule for rule in self.mapping.fields if rule.scope == "header"]
         fields = {rule.target: self._value_for(rule, self.header) for rule in rules}
         lines, skipped = self._lines() if self.mapping.maps_lines else (None, [])
+        self._look_up("header", self.header)
         unique = self._key(self.mapping.unique, self.header)
-        return Mapped(fields, lines, unique, self._links(), skip, create_only, self.problems, skipped, self._title())
-
-    def _evaluate(self, expression: Compiled, place: _Place) -> Value:
-        return expression.evaluate(place.parts, self.mapping.tables, self.record.lines)
-
-    def _add(
-        self, code: str, rule: str, field: str, message: str, remedy: str, *, place: _Place, value: str = ""
-    ) -> None:
-        error_class = ErrorClass.CONFIGURATION if code in CONFIGURATION_CODES else ErrorClass.DATA
-        self.problems.append(Problem(code, place.rule(rule), place.field(field), value, message, remedy, error_class))
-
-    def _add_error(self, error: MappingError, rule: str, field: str, place: _Place, hint: str = "") -> None:
-        remedy = _hint(hint, error.value) if hint and error.code == "option_unknown" else error.remedy
-        self._add(error.code, rule, field, error.message, remedy, place=place, value=error.value)
+        links = self._links()
+        promise, currency = self._promise()
+        return Mapped(
+            fields, lines, unique, links, skip, create_only, self.problems, skipped, self._title(), self.numbers,
+            self.checks.all(), self.notes, self.lookups, self.texts, promise, currency,
+        )  # fmt: skip
 
     # --- validations ----------------------------------------------------------------------------------------
 
     def _validate_header(self) -> tuple[str, bool]:
         skip, create_only = "", False
         for rule in self.mapping.validations:
-            if rule.scope != "header" or self._holds(rule, self.header):
+            if rule.scope != "header" or self.holds(rule, self.header):
                 continue
             if rule.outcome == "block":
-                self._add_failed(rule, self.header)
+                self.add_failed(rule, self.header)
+            elif rule.outcome == "note":
+                self.note(_(rule.message or rule.label), self.header)
             elif not skip or (create_only and rule.outcome == "skip"):
                 skip, create_only = _(rule.message or rule.label), rule.outcome == "skip_create"
         return skip, create_only
 
-    def _holds(self, rule: CompiledValidation, place: _Place) -> bool:
-        """Whether the condition holds; one that cannot be evaluated is a problem of its own, not a failure."""
-        try:
-            return bool(self._evaluate(rule.expression, place))
-        except MappingError as error:
-            self._add_error(error, rule.label, "", place)
-            return True
-
-    def _add_failed(self, rule: CompiledValidation, place: _Place) -> None:
-        message = _(rule.message or rule.label)
-        remedy = _(rule.remedy) if rule.remedy else ""
-        self._add("validation", rule.label, "", message, remedy, place=place, value=place.values(rule.expression))
-
     # --- fields ---------------------------------------------------------------------------------------------
 
-    def _value_for(self, rule: FieldRule, place: _Place) -> Value:
+    def _value_for(self, rule: FieldRule, place: Place) -> Value:
         name = rule.label or rule.target
         try:
-            value = self._evaluate(rule.expression, place)
+            value = self.evaluate(rule.expression, place)
             if rule.value_map is not None:
                 value = rule.value_map.look_up(value)
             schema = self._schema(rule)
             if schema is not None:
-                value = coerce(value, schema)
+                given, value = value, coerce(value, schema)
+                self._note_rounding(name, given, value, place)
         except MappingError as error:
-            self._add_error(error, name, rule.target, place, rule.hint)
+            self.add_error(error, name, rule.target, place, rule.hint)
+            self.checks.field(rule, place.number, "", error, self.problems[-1].remedy)
             return None
         if not is_blank(value):
+            if rule.required:
+                self.checks.field(rule, place.number, text_of(value))
             return value
         if rule.required:
             reads = ", ".join(f"{part}.{field}" for part, field in sorted(rule.expression.reads))
             fill_in = say(_("Fill in %(reads)s at the source."), {"reads": reads or name})
             message = say(_("“%(field)s” is required and has no value"), {"field": name})
-            self._add(
-                "required", name, rule.target, message, _hint(rule.hint, "") if rule.hint else fill_in, place=place
-            )
+            remedy = hint_text(rule.hint, "") if rule.hint else fill_in
+            self.add("required", name, rule.target, message, remedy, place=place)
+            self.checks.field(rule, place.number, "", MappingError(message, remedy))
         return None
+
+    def _note_rounding(self, name: str, given: Value, value: Value, place: Place) -> None:
+        if isinstance(given, Decimal) and isinstance(value, Decimal) and given != value:
+            texts = {"field": name, "given": text_of(given), "value": text_of(value)}
+            self.note(say(_("“%(field)s” %(given)s is rounded to %(value)s"), texts), place)
 
     def _schema(self, rule: FieldRule) -> FieldSchema | None:
         if self.target is None:
@@ -186,23 +155,44 @@ class _Run:
         for number, line in enumerate(self.record.lines, start=1):
             # The position among all source lines is stable where vendors give rows new ids at every update.
             source = {**self.header.parts.get("source", {}), "position": Decimal(number)}
-            place = _Place({**self.header.parts, self.mapping.line_part: line, "source": source}, number)
+            place = Place({**self.header.parts, self.mapping.line_part: line, "source": source}, number)
             reason = self._validate_line(place)
             if reason:
                 skipped.append(say(_("Line %(number)d: %(reason)s"), {"number": number, "reason": reason}))
             else:
                 lines.append(self._line(place))
+                self.numbers.append(number)
+                self._look_up("line", place)
         return lines, skipped
 
-    def _validate_line(self, place: _Place) -> str:
+    def _validate_line(self, place: Place) -> str:
         for rule in self.mapping.validations:
-            if rule.scope == "line" and not self._holds(rule, place):
-                if rule.outcome != "block":
+            if rule.scope == "line" and not self.holds(rule, place):
+                if rule.outcome == "note":
+                    self.note(_(rule.message or rule.label), place)
+                elif rule.outcome == "block":
+                    self.add_failed(rule, place)
+                else:
                     return _(rule.message or rule.label)
-                self._add_failed(rule, place)
         return ""
 
-    def _line(self, place: _Place) -> dict[str, Value]:
+    def _look_up(self, scope: str, place: Place) -> None:
+        """Notes the values that must exist at the target; whether they do is found out there."""
+        for rule in self.mapping.lookups:
+            if rule.scope != scope:
+                continue
+            try:
+                value = text_of(self.evaluate(rule.expression, place))
+                text = text_of(self.evaluate(rule.text, place)) if rule.text else ""
+            except MappingError as error:
+                self.add_error(error, rule.label, rule.writes, place)
+                continue
+            if value:
+                self.lookups[rule.name].append((place.number, value))
+            if text:
+                self.texts[rule.name][place.number] = text
+
+    def _line(self, place: Place) -> dict[str, Value]:
         values: dict[str, Value] = {}
         for rule in self.mapping.fields:
             if rule.scope == "line":
@@ -212,77 +202,67 @@ class _Run:
         key = self._key(self.mapping.line_unique, place)
         return values if key is None else {**values, key[0]: key[1]}
 
-    def _key(self, unique: tuple[str, Compiled] | None, place: _Place) -> tuple[str, str] | None:
+    def _key(self, unique: tuple[str, Compiled] | None, place: Place) -> tuple[str, str] | None:
         """Our own key. Half a key would make two records one, so every field it reads must have a value."""
         if unique is None:
             return None
         name, expression = unique
         missing = [f"{p}.{f}" for p, f in sorted(expression.reads) if is_blank(place.parts.get(p, {}).get(f))]
         try:
-            value = text_of(self._evaluate(expression, place))
+            value = text_of(self.evaluate(expression, place))
         except MappingError as error:
-            self._add_error(error, name, name, place)
+            self.add_error(error, name, name, place)
             return None
         if value and not missing:
             return name, value
         message = say(
             _("The unique key is incomplete: %(fields)s has no value"), {"fields": ", ".join(missing) or name}
         )
-        self._add(
-            "key_incomplete", name, name, message, _("Fill in the field at the source."), place=place, value=value
-        )
+        self.add("key_incomplete", name, name, message, _("Fill in the field at the source."), place=place, value=value)
         return None
 
     def _links(self) -> dict[str, str]:
         links: dict[str, str] = {}
         for rule in self.mapping.links:
             try:
-                value = self._evaluate(rule.expression, self.header)
+                value = self.evaluate(rule.expression, self.header)
             except MappingError as error:
-                self._add_error(error, rule.name, rule.name, self.header)
+                self.add_error(error, rule.name, rule.name, self.header)
                 continue
             if not is_blank(value):
                 links[rule.name] = text_of(value)
-            elif rule.required:
+            elif rule.required and not self._said_already(rule):
                 reads = ", ".join(f"{part}.{field}" for part, field in sorted(rule.expression.reads))
                 message = say(_("The record names no related “%(name)s”"), {"name": rule.name})
                 remedy = say(_("Fill in %(reads)s at the source."), {"reads": reads})
-                self._add("link_missing", rule.name, rule.name, message, remedy, place=self.header)
+                self.add("link_missing", rule.name, rule.name, message, remedy, place=self.header)
         return links
+
+    def _said_already(self, link: LinkRule) -> bool:
+        """Whether a failed check looked at the same fields: one cause is reported once, in the check's own words."""
+        failed = {problem.rule for problem in self.problems}
+        return any(
+            rule.outcome == "block" and rule.label in failed and rule.expression.reads == link.expression.reads
+            for rule in self.mapping.validations
+        )
+
+    def _promise(self) -> tuple[Decimal | None, str]:
+        """What the source says the document comes to, net, and in which currency."""
+        amount: Value = None
+        currency = ""
+        try:
+            if self.mapping.promise is not None:
+                amount = coerce(self.evaluate(self.mapping.promise, self.header), _AMOUNT)
+            if self.mapping.promise_currency is not None:
+                currency = text_of(self.evaluate(self.mapping.promise_currency, self.header))
+        except MappingError as error:
+            self.add_error(error, _AMOUNT.label, "", self.header)
+        return (amount if isinstance(amount, Decimal) else None), currency
 
     def _title(self) -> str:
         if self.mapping.title is None:
             return self.record.title
         try:
-            return text_of(self._evaluate(self.mapping.title, self.header)) or self.record.title
+            return text_of(self.evaluate(self.mapping.title, self.header)) or self.record.title
         except MappingError:
             return self.record.title  # a title is a courtesy; it never blocks a record
-
-
-def _hint(hint: str, value: str) -> str:
-    # Plain replacement: a hint is text from the database, never a format string.
-    return _(hint).replace("{value}", value)
-
-
-def fingerprint(mapping: CompiledMapping, record: Record) -> str:
-    """A stable hash of the mapping's version and of the source fields that it reads, lines included.
-
-    A change of any other field leaves it as it was, so irrelevant edits plan nothing (SA5). Numbers are hashed by
-    value (10.0 is 10) and empty text as no value.
-    """
-    named = record.named()
-    seen = {
-        part: {name: _canonical(named.get(part, {}).get(name)) for name in sorted(names)}
-        for part, names in sorted(mapping.reads.items())
-        if part != mapping.line_part
-    }
-    wanted = sorted(mapping.reads.get(mapping.line_part, ())) if mapping.line_part else []
-    lines = [[_canonical(line.get(name)) for name in wanted] for line in record.lines] if wanted else []
-    text = json.dumps([mapping.version_id, seen, lines], ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _canonical(value: Value) -> list[str] | None:
-    if is_blank(value):
-        return None
-    return [type(value).__name__, key_of(value) if isinstance(value, Decimal) else text_of(value)]

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FieldDiff:
-    """One field: what it holds, what it would hold, and why it does or does not get it."""
+    """One field: what it holds, what it would hold, and why it does or does not get it. `changed_there`: it was kept
+    because the target was changed; a flow the other way, if there is one, carries that over."""
 
     field: str
     before: Value
     after: Value
     reason: str
+    changed_there: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,14 @@ def merge(
     source_changed_at: datetime | None = None,
     target_changed_at: datetime | None = None,
     sent: Mapping[str, Value] | None = None,
+    settled: frozenset[str] = frozenset(),
+    first_meeting: frozenset[str] = frozenset(),
 ) -> Merged:
     """What to write, field by field, under each rule's `when`, `precedence` and `blank`.
+
+    `settled` are fields whose source is known not to have changed since both sides agreed, whatever the mapping makes
+    of it now. `first_meeting` are fields that flow both ways, of records that were found to be the same just now: where
+    they differ and nobody said who decides, both keep what they have until one of them changes.
 
     `agreed` is what the target *returned* after our last write. `sent`, when known, is what we wanted then: it lets a
     value that the target spells its own way (a formatted phone number) count as unchanged.
@@ -80,6 +88,8 @@ def merge(
         if rule is None:
             continue
         compared = _Field(rule, after, agreed, current, sent, source_changed_at, target_changed_at)
+        compared.settled = name in settled
+        compared.first_meeting = name in first_meeting
         if is_new:
             if not is_blank(after):
                 _change(merged, name, None, after, _("new record"))
@@ -115,6 +125,8 @@ class _Field:
         self.before = current[rule.target] if current is not None and rule.target in current else self.agreed
         self.was_sent = sent is not None and rule.target in sent and same(sent[rule.target], after)
         self.times = (source_changed_at, target_changed_at)
+        self.settled = False
+        self.first_meeting = False
 
     @property
     def target_changed(self) -> bool:
@@ -124,16 +136,21 @@ class _Field:
     @property
     def source_changed(self) -> bool:
         """The source wants something it did not want at our last write."""
+        if self.settled:
+            return False
         return not (self.known and same(self.after, self.agreed)) and not self.was_sent
 
     def decide(self, merged: Merged) -> None:
         """Files this difference under changes, conflicts or kept."""
         keep = self._reason_to_keep()
         if keep:
-            merged.kept.append(FieldDiff(self.rule.target, self.before, self.after, keep))
+            self._keep(merged, keep, changed_there=self.target_changed)  # nobody agreed on what was changed there
             return
-        if self.was_sent and not self.target_changed:
-            return  # the target's own spelling of what we sent: our echo is silent
+        if (self.was_sent or self.settled) and not self.target_changed:
+            return  # the target's own spelling of what we sent, or the echo of the other way: silent
+        if self.first_meeting and self.rule.precedence in ("ask", "newest") and not is_blank(self.before):
+            self._keep(merged, _("different when they were linked; the next change on either side counts"))
+            return
         emptied = self.target_changed and self.rule.precedence != "source"
         if is_blank(self.before) and not emptied:
             self._apply(merged, _("the field was empty"))  # filling it loses nothing
@@ -155,9 +172,9 @@ class _Field:
         elif not self.target_changed:
             self._apply(merged, _("changed at the source"))
         elif self.rule.precedence == "target":
-            self._keep(merged, _("changed at the target, which decides"))
+            self._keep(merged, _("changed at the target, which decides"), changed_there=True)
         elif not self.source_changed:
-            self._keep(merged, _("changed at the target only"))
+            self._keep(merged, _("changed at the target only"), changed_there=True)
         elif self.rule.precedence == "newest":
             self._newest(merged)
         else:
@@ -175,8 +192,8 @@ class _Field:
     def _apply(self, merged: Merged, reason: str) -> None:
         _change(merged, self.rule.target, self.before, self.after, reason)
 
-    def _keep(self, merged: Merged, reason: str) -> None:
-        merged.kept.append(FieldDiff(self.rule.target, self.before, self.after, reason))
+    def _keep(self, merged: Merged, reason: str, *, changed_there: bool = False) -> None:
+        merged.kept.append(FieldDiff(self.rule.target, self.before, self.after, reason, changed_there))
 
     def _conflict(self, merged: Merged, reason: str) -> None:
         merged.conflicts.append(FieldDiff(self.rule.target, self.before, self.after, reason))

@@ -14,10 +14,14 @@ from integrations.models import Integration
 
 EXTRA_PARTS: dict[str, frozenset[str] | None] = {
     # `position` is the line's place among the source lines, in line rules.
-    "source": frozenset({"account_id", "account_name", "position"}),
+    # `currency` is the account's own, for records that name none.
+    "source": frozenset({"account_id", "account_name", "currency", "position"}),
+    "target": frozenset({"account_id", "account_name"}),
     "setup": None,
+    "setting": None,
 }
-"""Parts that every expression sees beside the record: where it comes from, and ids of what set-up created."""
+"""Parts that every expression sees beside the record: where it comes from and goes to, ids of what set-up created, and
+the settings of the flow."""
 
 SHAPES: dict[str, tuple[tuple[str, ...], str]] = {
     "customer": ((), ""),
@@ -40,6 +44,7 @@ def dump_schema(schema: ObjectSchema) -> dict[str, Any]:
         "lines": schema.lines,
         "title": schema.title,
         "subsets": list(schema.subsets),
+        "currency": schema.currency,
         "fields": _dump_fields(schema.fields),
         "parts": {part: _dump_fields(fields) for part, fields in schema.parts.items()},
     }
@@ -55,6 +60,7 @@ def load_schema(data: Mapping[str, Any]) -> ObjectSchema:
         lines=data.get("lines", ""),
         title=data.get("title", ""),
         subsets=tuple(data.get("subsets", ())),
+        currency=str(data.get("currency", "")),
         fields=_load_fields(data["fields"]),
         parts={part: _load_fields(fields) for part, fields in data.get("parts", {}).items()},
     )

@@ -4,6 +4,6 @@ The one invariant: a person sees and touches rows of their own organizations onl
 version. Everything else is Django's own admin.
 """
 
-from mappings.admin import mapping_set, rules
+from mappings.admin import mapping_set, rules, value_maps
 
-__all__ = ["mapping_set", "rules"]
+__all__ = ["mapping_set", "rules", "value_maps"]

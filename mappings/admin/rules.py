@@ -1,22 +1,34 @@
-"""Rules across all mappings, and value maps."""
+"""Rules across all mappings."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
 
 from mappings.admin.scoped import DraftOnly, ScopedAdmin
-from mappings.models import FieldMapping, LinkRule, MatchRule, ValidationRule, ValueMap, ValueMapEntry
+from mappings.models import FieldMapping, LinkRule, LookupRule, MatchRule, ValidationRule
+from mappings.models.editor import touched
 
 
 class _RuleAdmin(DraftOnly, ScopedAdmin):
     """Rules across all mappings, to find where a field or an expression is used."""
 
     list_select_related = ("mapping_set__integration",)
-    list_filter: tuple[str, ...] = ("mapping_set__state", "mapping_set__source_object", "mapping_set__target_object")
+    organization_path = "mapping_set__integration__organization"
+    list_filter: ClassVar[Any] = ("mapping_set__state", "mapping_set__source_object", "mapping_set__target_object")
     has_history = False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """A rule saved by itself counts as a save of its mapping: open editors notice."""
+        super().save_model(request, obj, form, change)
+        touched(obj.mapping_set, request.user)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """As for saving."""
+        super().delete_model(request, obj)
+        touched(obj.mapping_set, request.user)
 
 
 @admin.register(FieldMapping)
@@ -43,44 +55,24 @@ class MatchRuleAdmin(_RuleAdmin):
 class ValidationRuleAdmin(_RuleAdmin):
     """What must hold before a record is written."""
 
-    list_display = ("label", "mapping_set", "scope", "expression", "outcome", "message")
+    list_display = ("label", "mapping_set", "scope", "expression", "outcome", "message", "code")
     list_filter = (*_RuleAdmin.list_filter, "scope", "outcome")
-    search_fields = ("label", "expression", "message", "mapping_set__name")
+    search_fields = ("label", "code", "expression", "message", "mapping_set__name")
 
 
 @admin.register(LinkRule)
 class LinkRuleAdmin(_RuleAdmin):
     """What is associated with what."""
 
-    list_display = ("name", "mapping_set", "expression", "related_slug", "required")
+    list_display = ("name", "mapping_set", "expression", "related_slug", "required", "target_field")
     list_filter = (*_RuleAdmin.list_filter, "required")
     search_fields = ("name", "expression", "related_slug", "mapping_set__name")
 
 
-class ValueMapEntryInline(admin.TabularInline):  # type: ignore[type-arg]
-    """The translations of a value map."""
+@admin.register(LookupRule)
+class LookupRuleAdmin(_RuleAdmin):
+    """What must exist at the target."""
 
-    model = ValueMapEntry
-    extra = 0
-
-
-@admin.register(ValueMap)
-class ValueMapAdmin(ScopedAdmin):
-    """Translation tables. A mapping's own table is final with its version; shared ones may grow."""
-
-    list_display = ("name", "integration", "mapping_set", "unmapped", "default_value", "updated_at")
-    list_filter = (("integration", admin.RelatedOnlyFieldListFilter), "unmapped")
-    search_fields = ("name", "integration__name", "entries__source_value", "entries__target_value")
-    list_select_related = ("integration", "mapping_set")
-    inlines = (ValueMapEntryInline,)
-    has_history = False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A published mapping's own table is final."""
-        final = obj is not None and obj.mapping_set is not None and not obj.mapping_set.editable
-        return not final and super().has_change_permission(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As for changes."""
-        final = obj is not None and obj.mapping_set is not None and not obj.mapping_set.editable
-        return not final and super().has_delete_permission(request, obj)
+    list_display = ("label", "mapping_set", "scope", "expression", "target_object", "target_field", "code")
+    list_filter = (*_RuleAdmin.list_filter, "scope")
+    search_fields = ("label", "name", "code", "expression", "mapping_set__name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import QuerySet
@@ -13,8 +13,23 @@ from django.forms import ModelChoiceField, Textarea
 from django.http import Http404, HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
 
+from integrations.history_pages import HistoryPage, part_of
 from integrations.models import Integration
-from mappings.models import MappingSet, ValueMap
+from integrations.rights import RowRights
+from mappings.models import (
+    FieldMapping,
+    LinkRule,
+    LookupRule,
+    MappingSet,
+    MatchRule,
+    ValidationRule,
+    ValueMap,
+    ValueMapEntry,
+)
+
+for _rule in (FieldMapping, MatchRule, ValidationRule, LinkRule, LookupRule, ValueMap):
+    part_of("mappings.mappingset", _rule, "mapping_set_id")
+part_of("mappings.valuemap", ValueMapEntry, "value_map_id")
 
 SMALL_TEXT: dict[Any, dict[str, Any]] = {models.TextField: {"widget": Textarea(attrs={"rows": 2, "cols": 60})}}
 
@@ -31,7 +46,7 @@ def _choices_for(request: HttpRequest, model: type[models.Model]) -> QuerySet[An
 
 
 class Scoped:
-    """Choices of foreign keys limited to the user's organizations, read once per page (not once per row)."""
+    """Choices of foreign keys limited to the user's organizations, read once per page (not once per row or table)."""
 
     def formfield_for_foreignkey(
         self, db_field: models.ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
@@ -44,21 +59,27 @@ class Scoped:
             db_field, request, **kwargs
         )
         if field is not None and choices is not None:
-            field.choices = list(cast("Iterable[tuple[Any, Any]]", field.choices))
+            known: dict[Any, list[Any]] = request.__dict__.setdefault("_scoped_choices", {})
+            key = (db_field.related_model, field.empty_label)
+            if key not in known:
+                known[key] = list(iter(cast("Iterable[tuple[Any, Any]]", field.choices)))  # a list counts them first
+            field.choices = list(known[key])
         return field
 
 
-class ScopedAdmin(Scoped, SimpleHistoryAdmin):  # type: ignore[misc]
+class ScopedAdmin(RowRights, Scoped, HistoryPage, SimpleHistoryAdmin):  # type: ignore[misc]
     """An admin whose rows belong to organizations: others' rows do not exist (404, also for history)."""
 
+    show_facets = ShowFacets.NEVER
     formfield_overrides = SMALL_TEXT
     show_full_result_count = False
     has_history = True
+    organization_path = "integration__organization"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Rows of the user's organizations."""
-        rows: QuerySet[Any] = super().get_queryset(request).for_user(request.user)
-        return rows
+        rows: Any = super().get_queryset(request)
+        return rows.for_user(request.user)  # type: ignore[no-any-return]
 
     def _require(self, request: HttpRequest, object_id: str) -> Any:
         found = self.get_object(request, object_id)
@@ -82,8 +103,6 @@ class ScopedAdmin(Scoped, SimpleHistoryAdmin):  # type: ignore[misc]
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         """History page; 404 for rows of other organizations."""
         self._require(request, object_id)
-        if not self.has_history:
-            return admin.ModelAdmin.history_view(self, request, object_id, extra_context)
         return super().history_view(request, object_id, extra_context)
 
     def history_form_view(

@@ -40,7 +40,7 @@ from mappings.expressions.source import SourceText
 from mappings.expressions.values import ValueTable, checked
 
 MAX_OPTIONS = 100
-OPEN_PARTS = frozenset({"setup"})
+OPEN_PARTS = frozenset({"setup", "setting"})
 """Parts that hold settings, not record fields: only these may be read by a computed key."""
 
 

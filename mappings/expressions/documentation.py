@@ -23,6 +23,7 @@ A mapping says where each target field gets its value from: a field, or an expre
 | `customer.Name` | a field of a part of the record; a missing part or field is empty |
 | `customer["Name"]` | the same, for names that are not words |
 | `setup.pipeline_fortnox_invoices`, `setup[lookup(invoice.status, "Invoice stage")]` | an id that set-up created |
+| `setting.tolerance`, `default(setting.require_org_number, True)` | a setting of the flow |
 | `source.account_id`, `source.position` | the account a record comes from; in line rules, the place of the line |
 | `"text"`, `12.50`, `True`, `False`, `None` | constants; numbers are exact decimals |
 | `+ - * / %` | arithmetic; `+` also joins two texts |

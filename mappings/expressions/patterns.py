@@ -40,6 +40,10 @@ class Pattern:
     program: tuple[_Step, ...]
     groups: int
 
+    def fits(self, text: str) -> bool:
+        """Whether the pattern is found; a text too long to be read does not fit."""
+        return len(text) <= MAX_INPUT and _Search(self.program, text).run() is not None
+
     def extract(self, text: str) -> str | None:
         """The first group of the first match, the whole match if there is no group; None without a match."""
         if len(text) > MAX_INPUT:

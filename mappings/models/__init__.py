@@ -6,16 +6,28 @@ a new draft, and at any time one version per integration and slug is published.
 
 from mappings.models.compiling import check_mapping, compile_mapping
 from mappings.models.conditions import LinkRule, MatchRule, ValidationRule
+from mappings.models.editor import EditorSample
+from mappings.models.golden import GoldenSample
+from mappings.models.lookup_rule import LookupRule
 from mappings.models.mapping_set import MappingSet, State
+from mappings.models.pinned import PinnedMaps
+from mappings.models.resync import Resync
+from mappings.models.routing import RoutingRule
 from mappings.models.rules import FieldMapping, Scope
 from mappings.models.value_map import ValueMap, ValueMapEntry
 from mappings.models.versions import new_draft, publish, rollback
 
 __all__ = [
+    "EditorSample",
     "FieldMapping",
+    "GoldenSample",
     "LinkRule",
+    "LookupRule",
     "MappingSet",
     "MatchRule",
+    "PinnedMaps",
+    "Resync",
+    "RoutingRule",
     "Scope",
     "State",
     "ValidationRule",

@@ -1,7 +1,7 @@
 """From rows to a `CompiledMapping`, cached per version.
 
-A published version is immutable, so its compiled form is kept in the process; only its value maps may change, which
-one small query per call notices. Drafts are compiled anew every time.
+A published version is immutable, so its compiled form is kept in the process; only lines that its value maps lacked may
+come (`pinned`), which one small query per call notices. Drafts are compiled anew every time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from integrations.connector import Fields
 from mappings import mapper
 from mappings.expressions import Compiled, ValueTable, compile_expression
 from mappings.matching import CompiledMatch
+from mappings.models import pinned
 from mappings.models.mapping_set import MappingSet
 from mappings.models.value_map import ValueMap
 from mappings.schemas import EXTRA_PARTS, line_part, names_of
@@ -48,6 +49,7 @@ def check_mapping(mapping_set: MappingSet) -> None:
         *mapping_set.match_rules.all(),
         *mapping_set.validations.all(),
         *mapping_set.link_rules.all(),
+        *mapping_set.lookups.all(),
     ]
     for rule in rules:
         if rule is not mapping_set:
@@ -72,10 +74,9 @@ class _Compiler:
 
     def __init__(self, mapping_set: MappingSet) -> None:
         self.mapping_set = mapping_set
-        self.tables: dict[str, ValueTable] = {}
-        for value_map in ValueMap.objects.usable_by(mapping_set).prefetch_related("entries"):
-            if value_map.mapping_set_id or value_map.name not in self.tables:
-                self.tables[value_map.name] = value_map.table()
+        maps = pinned.maps_of(mapping_set)
+        self.tables: dict[str, ValueTable] = {name: pinned.table(content) for name, content in maps.items()}
+        self.by_id = {content.get("id"): self.tables[name] for name, content in maps.items()}
         schema = mapping_set.source_schema
         self.lines = line_part(schema, mapping_set.source_object)
         self.names: Mapping[str, frozenset[str] | None] = {
@@ -90,6 +91,10 @@ class _Compiler:
         compiled = compile_expression(source, self.names, self.tables, lines=lines)
         self.compiled.append(compiled)
         return compiled
+
+    def optional(self, source: str, scope: str = "header") -> Compiled | None:
+        """One expression that may be absent."""
+        return self.expression(source, scope) if source else None
 
     def pair(self, name: str, source: str, scope: str = "header") -> tuple[str, Compiled] | None:
         """A key field and its expression."""
@@ -108,10 +113,13 @@ class _Compiler:
             unique=self.pair(row.unique_field, row.unique_expression),
             line_unique=self.pair(row.line_unique_field, row.line_unique_expression, "line"),
             links=tuple(self._link(rule) for rule in row.link_rules.all()),
-            title=self.expression(row.title_expression) if row.title_expression else None,
-            reads=self._reads(),
+            title=self.optional(row.title_expression),
             tables=self.tables,
             line_part=self.lines,
+            lookups=tuple(self._lookup(rule) for rule in row.lookups.all()),
+            promise=self.optional(row.promise_expression),
+            promise_currency=self.optional(row.promise_currency_expression),
+            reads=self._reads(),  # last: it sums up what all of the above compiled
         )
 
     def _field(self, rule: Any) -> mapper.FieldRule:
@@ -130,7 +138,8 @@ class _Compiler:
         )
 
     def _own_table(self, value_map: ValueMap) -> ValueTable:
-        return self.tables.get(value_map.name) or value_map.table()
+        """By its row first: a shared map may have another name than when the version was published."""
+        return self.by_id.get(value_map.pk) or self.tables.get(value_map.name) or value_map.table()
 
     def _match(self, rule: Any) -> CompiledMatch:
         extra = None
@@ -155,10 +164,33 @@ class _Compiler:
             rule.outcome,
             rule.message,
             rule.remedy,
+            rule.code,
+            self.optional(rule.actual, rule.scope),
+            rule.repair,
+        )
+
+    def _lookup(self, rule: Any) -> mapper.CompiledLookup:
+        return mapper.CompiledLookup(
+            name=rule.name,
+            label=rule.label,
+            expression=self.expression(rule.expression, rule.scope),
+            object=rule.target_object,
+            field=rule.target_field,
+            scope=rule.scope,
+            code=rule.code or f"{rule.name}_exists",
+            message=rule.message,
+            remedy=rule.remedy,
+            repair=rule.repair,
+            writes=rule.writes,
+            text=self.optional(rule.text_expression, rule.scope),
+            text_field=rule.text_field,
         )
 
     def _link(self, rule: Any) -> mapper.LinkRule:
-        return mapper.LinkRule(rule.pk, rule.name, self.expression(rule.expression), rule.related_slug, rule.required)
+        expression = self.expression(rule.expression)
+        return mapper.LinkRule(
+            rule.pk, rule.name, expression, rule.related_slug, rule.required, target_field=rule.target_field
+        )
 
     def _reads(self) -> Fields:
         reads: dict[str, set[str]] = defaultdict(set)

@@ -8,10 +8,10 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
-from simple_history.models import HistoricalRecords
 
+from integrations.audit import ConfigHistory
 from mappings.matching import NORMALISERS
-from mappings.models.rules import Rule, Scope
+from mappings.models.rules import Rule, Scope, target_field_problem
 
 NORMALISER_CHOICES = [(name, normaliser.label) for name, normaliser in NORMALISERS.items()]
 
@@ -55,7 +55,7 @@ class MatchRule(Rule):
         blank=True,
         help_text=_("How the second values are made comparable."),
     )
-    history = HistoricalRecords()
+    history = ConfigHistory()
 
     class Meta(Rule.Meta):
         verbose_name = _("match rule")
@@ -105,6 +105,7 @@ class ValidationRule(Rule):
         BLOCK = "block", _("Stop and show for review")
         SKIP = "skip", _("Leave it out")
         SKIP_CREATE = "skip_create", _("Do not create it; update it if it exists")
+        NOTE = "note", _("Only note it")
 
     label = models.CharField(_("name"), max_length=120, help_text=_("What people call this condition."))
     scope = models.CharField(
@@ -126,6 +127,17 @@ class ValidationRule(Rule):
         _("message"), max_length=300, blank=True, help_text=_("What is wrong, for the person who reads it.")
     )
     remedy = models.CharField(_("remedy"), max_length=300, blank=True, help_text=_("What that person can do about it."))
+    code = models.SlugField(
+        _("key"), max_length=60, blank=True, help_text=_("Stable name of the check, such as company_associated.")
+    )
+    actual = models.TextField(
+        _("shows"), blank=True, help_text=_("Expression whose value is shown beside the check; empty: nothing.")
+    )
+    repair = models.SlugField(
+        _("repair"), max_length=40, blank=True, help_text=_("Repair that a card may offer, such as create_customer.")
+    )
+
+    history = ConfigHistory()
 
     class Meta(Rule.Meta):
         verbose_name = _("validation")
@@ -133,7 +145,7 @@ class ValidationRule(Rule):
         default_related_name = "validations"
         constraints = [
             models.CheckConstraint(
-                condition=Q(outcome__in=["block", "skip", "skip_create"]), name="validation_outcome_known"
+                condition=Q(outcome__in=["block", "skip", "skip_create", "note"]), name="validation_outcome_known"
             ),
             models.CheckConstraint(condition=Q(scope__in=["header", "line"]), name="validation_scope_known"),
             # A line has no existence of its own: it is left out or stops the record.
@@ -150,6 +162,7 @@ class ValidationRule(Rule):
             return
         errors: dict[str, Any] = {}
         self._check(errors, "expression", self.scope)
+        self._check(errors, "actual", self.scope)
         if self.scope == Scope.LINE and self.outcome == self.Outcome.SKIP_CREATE:
             errors["outcome"] = _("A line is left out or stops the record.")
         if errors:
@@ -173,6 +186,14 @@ class LinkRule(Rule):
     required = models.BooleanField(
         _("required"), default=False, help_text=_("Without the related record this one waits.")
     )
+    target_field = models.CharField(
+        _("target field"),
+        max_length=100,
+        blank=True,
+        help_text=_("Field that gets the related record's id; empty: the two are associated."),
+    )
+
+    history = ConfigHistory()
 
     class Meta(Rule.Meta):
         verbose_name = _("link")
@@ -193,5 +214,7 @@ class LinkRule(Rule):
             return
         errors: dict[str, Any] = {}
         self._check(errors, "expression")
+        if problem := target_field_problem(self.mapping_set, Scope.HEADER, self.target_field):
+            errors["target_field"] = problem
         if errors:
             raise ValidationError(errors)

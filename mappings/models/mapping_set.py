@@ -12,8 +12,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from simple_history.models import HistoricalRecords
 
+from integrations.audit import AuditedQuerySet, ConfigHistory
 from integrations.connector import ObjectSchema
 from integrations.models import Integration
 from mappings import schemas
@@ -38,7 +38,7 @@ class Side(models.TextChoices):
     LEDGER = "ledger", _("Fortnox")
 
 
-class MappingSetQuerySet(models.QuerySet["MappingSet"]):
+class MappingSetQuerySet(AuditedQuerySet["MappingSet"]):
     """Mapping sets, as seen by a person and by a flow."""
 
     def for_user(self, user: AbstractBaseUser | AnonymousUser) -> Self:
@@ -115,6 +115,16 @@ class MappingSet(models.Model):
     title_expression = models.TextField(
         _("title"), blank=True, help_text=_("Expression for what people call a record in lists and plans.")
     )
+    promise_expression = models.TextField(
+        _("promised amount"),
+        blank=True,
+        help_text=_(
+            "Expression for the net amount that the source says the document comes to; compared after creation."
+        ),
+    )
+    promise_currency_expression = models.TextField(
+        _("promised currency"), blank=True, help_text=_("Expression for the currency of the promised amount.")
+    )
     based_on = models.ForeignKey(
         "self",
         models.SET_NULL,
@@ -147,9 +157,26 @@ class MappingSet(models.Model):
         verbose_name=_("published by"),
     )
     published_at = models.DateTimeField(_("published"), null=True, blank=True, editable=False)
+    revision = models.PositiveIntegerField(
+        _("revision"),
+        default=0,
+        db_default=0,  # processes of the version before do not know the column
+        editable=False,
+        help_text=_("Counts saves, so that two people notice each other."),
+    )
+    edited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("last saved by"),
+    )
+    edited_at = models.DateTimeField(_("last saved"), null=True, blank=True, editable=False)
 
     objects = MappingSetQuerySet.as_manager()
-    history = HistoricalRecords()
+    history = ConfigHistory(quiet=["revision", "edited_by", "edited_at"])
 
     class Meta:
         verbose_name = _("mapping")
@@ -189,7 +216,8 @@ class MappingSet(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} v{self.version} ({self.get_state_display()})"
+        name = _("%(name)s, version %(n)d") % {"name": self.title, "n": self.version}  # as the lab says it
+        return f"{name} ({self.get_state_display()})"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Guards the invariant for code that does not validate: once published, only the state may move on."""
@@ -197,6 +225,13 @@ class MappingSet(models.Model):
         if not (self._state.adding or only_state or self._stored_as_draft()):
             raise ValidationError(PUBLISHED_IS_FINAL, code="published")
         super().save(*args, **kwargs)
+
+    @property
+    def title(self) -> str:
+        """The name, in the reader's language while it is the one that the preset gave."""
+        from mappings.presets import shown  # presets make rows of this model
+
+        return shown(self.name)
 
     def _stored_as_draft(self) -> bool:
         return MappingSet.objects.drafts().filter(pk=self.pk).exists()
@@ -259,8 +294,9 @@ class MappingSet(models.Model):
                 errors[f"{prefix}_field"] = _("Give both the field and the expression, or neither.")
             elif source:
                 self._check_expression(errors, f"{prefix}_expression", source, scope)
-        if self.title_expression:
-            self._check_expression(errors, "title_expression", self.title_expression, "header")
+        for name in ("title_expression", "promise_expression", "promise_currency_expression"):
+            if getattr(self, name):
+                self._check_expression(errors, name, getattr(self, name), "header")
         if errors:
             raise ValidationError(errors)
 

@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
-from simple_history.models import HistoricalRecords
 
+from integrations.audit import AuditedQuerySet, ConfigHistory
 from integrations.connector import FieldSchema
 from mappings.expressions import ExpressionError
 from mappings.models.mapping_set import PUBLISHED_IS_FINAL, MappingSet
@@ -25,7 +25,7 @@ class Scope(models.TextChoices):
     LINE = "line", _("Each line")
 
 
-class RuleQuerySet(models.QuerySet[Any]):
+class RuleQuerySet(AuditedQuerySet[Any]):
     """Rules, as seen by a person."""
 
     def for_user(self, user: AbstractBaseUser | AnonymousUser) -> Self:
@@ -156,7 +156,7 @@ class FieldMapping(Rule):
         blank=True,
         help_text=_("What to do when the target refuses the value; {value} stands for it."),
     )
-    history = HistoricalRecords()
+    history = ConfigHistory()
 
     class Meta(Rule.Meta):
         verbose_name = _("field")

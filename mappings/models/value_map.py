@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from integrations.audit import AuditedQuerySet, ConfigHistory
 from integrations.models import Integration
 from mappings.expressions import ValueTable, key_of, table_of
 from mappings.models.mapping_set import MappingSet
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 
-class ValueMapQuerySet(models.QuerySet["ValueMap"]):
+class ValueMapQuerySet(AuditedQuerySet["ValueMap"]):
     """Value maps, as seen by a person and by a mapping."""
 
     def for_user(self, user: AbstractBaseUser | AnonymousUser) -> Self:
@@ -41,7 +42,7 @@ class ValueMapQuerySet(models.QuerySet["ValueMap"]):
 class ValueMap(models.Model):
     """A translation table and what becomes of values that it does not know.
 
-    Shared maps may grow while mappings that use them are published: that is how an unmapped value is repaired.
+    Shared maps may be edited while mappings that use them are published; what of that is in force says `pinned`.
     """
 
     class Unmapped(models.TextChoices):
@@ -79,6 +80,7 @@ class ValueMap(models.Model):
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
     objects = ValueMapQuerySet.as_manager()
+    history = ConfigHistory(engine=["updated_at"])
 
     class Meta:
         verbose_name = _("value map")
@@ -125,6 +127,9 @@ class ValueMapEntry(models.Model):
         _("target value"), max_length=200, blank=True, help_text=_("What the target gets; empty: nothing.")
     )
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    objects = AuditedQuerySet["ValueMapEntry"].as_manager()
+    history = ConfigHistory(engine=["source_key"])
 
     class Meta:
         verbose_name = _("translation")

@@ -15,6 +15,7 @@ from integrations.models import Integration
 from mappings.models import (
     FieldMapping,
     LinkRule,
+    LookupRule,
     MappingSet,
     MatchRule,
     State,
@@ -41,17 +42,26 @@ def install(
     published = family.filter(state=State.PUBLISHED).first()
     if published is not None:
         return published
-    latest = family.aggregate(latest=Max("version"))["latest"] or 0
     draft = family.filter(state=State.DRAFT).first()
-    if draft is None:
-        draft = _mapping_set(integration, preset, latest + 1, user)
-        _rules(draft, preset, match_order, _value_maps(integration, preset))
-    return publish(draft, user, check=False)
+    return publish(draft or draft_of(integration, preset, match_order=match_order, user=user), user, check=False)
+
+
+@transaction.atomic
+def draft_of(
+    integration: Integration, preset: Preset, *, match_order: str = "default", user: User | None = None
+) -> MappingSet:
+    """A new draft with the preset's rules."""
+    family = MappingSet.objects.filter(integration=integration, slug=preset.slug)
+    latest = family.aggregate(latest=Max("version"))["latest"] or 0
+    draft = _mapping_set(integration, preset, latest + 1, user)
+    _rules(draft, preset, match_order, _value_maps(integration, preset))
+    return draft
 
 
 def _mapping_set(integration: Integration, preset: Preset, version: int, user: User | None) -> MappingSet:
     unique = preset.mapping.get("unique", {})
     line_unique = preset.mapping.get("line_unique", {})
+    promise = preset.mapping.get("promise", {})
     return MappingSet.objects.create(
         integration=integration,
         slug=preset.slug,
@@ -66,6 +76,8 @@ def _mapping_set(integration: Integration, preset: Preset, version: int, user: U
         line_unique_field=line_unique.get("field", ""),
         line_unique_expression=line_unique.get("expression", ""),
         title_expression=preset.mapping.get("title", ""),
+        promise_expression=promise.get("amount", ""),
+        promise_currency_expression=promise.get("currency", ""),
         created_by=user,
     )
 
@@ -102,3 +114,5 @@ def _rules(mapping_set: MappingSet, preset: Preset, match_order: str, value_maps
         ValidationRule.objects.create(mapping_set=mapping_set, position=position, **row)
     for position, row in enumerate(preset.mapping.get("links", ()), start=1):
         LinkRule.objects.create(mapping_set=mapping_set, position=position, **row)
+    for position, row in enumerate(preset.mapping.get("lookups", ()), start=1):
+        LookupRule.objects.create(mapping_set=mapping_set, position=position, **row)

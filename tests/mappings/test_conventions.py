@@ -21,11 +21,6 @@ SOURCES = [path for path in ROOM.rglob("*.py") if "migrations" not in path.parts
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOM)))
-def test_rows_with_history_are_never_written_in_bulk(path: Path) -> None:
-    assert not re.search(r"\.(bulk_create|bulk_update|update)\(", path.read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOM)))
 def test_nothing_is_executed_and_nothing_is_called_over_the_network(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"(?<![\w.])(?<!def )(eval|exec|compile|__import__)\(", text)

@@ -19,7 +19,7 @@ WANTED = {
     "trim", "upper", "lower", "default", "concat", "split", "replace", "regex_extract", "lookup", "date",
     "datetime_utc", "decimal", "round", "percent", "bool", "country", "language", "currency", "orgnr", "vat_number",
     "phone", "domain", "email_domain", "first_of", "truncate", "length", "starts_with", "contains", "sum_lines",
-    "first_line", "abs", "min", "max", "join",
+    "first_line", "abs", "min", "max", "join", "count_lines", "list_lines", "plain", "matches", "is_orgnr",
 }  # fmt: skip
 
 
@@ -42,6 +42,16 @@ def test_the_documented_example_gives_the_documented_result(name: str) -> None:
     ("source", "expected"),
     [
         ("trim(None)", None),
+        ("plain(None)", None),
+        ("plain('\\tA\\x00 b\\n')", "A b"),
+        ("plain('§ 2, 5 °C, Acme™ \\u2764\\ufe0f\\U0001f1f8\\U0001f1ea')", "§ 2, 5 °C, Acme™"),
+        ("plain('A\\u030angstro\\u0308m')", "Ångström"),
+        ("matches(None, 'a')", False),
+        ("matches('ab', 'a')", False),
+        ("matches('a\\n', 'a')", False),
+        ("matches('b', 'a|b')", True),
+        ("is_orgnr(None)", False),
+        ("is_orgnr('556016-0681')", False),
         ("country(None)", None),
         ("language(None)", None),
         ("currency('')", None),
@@ -195,3 +205,9 @@ def test_first_line_takes_the_first_line_with_a_value() -> None:
     assert expression("first_line(row.A)", lines="row").evaluate({}, {}, lines) == "x"
     assert expression("first_line(row.A)", lines="row").evaluate({}, {}, []) is None
     assert expression("sum_lines(1)", lines="row").evaluate({}, {}, lines) == 4
+
+
+def test_every_function_is_explained_in_words_that_can_be_translated() -> None:
+    from mappings.expressions.summaries import SUMMARIES
+
+    assert {found.summary for found in FUNCTIONS.values()} == set(SUMMARIES)

@@ -63,7 +63,7 @@ def test_every_accepted_expression_gives_a_value_or_a_mapping_error(
         assert error.position is None or 0 <= error.position <= len(source)
         return
     parts: Any = {"customer": customer, "setup": {"anything": setting, "group": {"key": setting}}}
-    started = time.perf_counter()
+    started = time.thread_time()
     try:
         found = compiled.evaluate(parts, TABLES, [{"Total": setting}] * 3)
     except MappingError as error:
@@ -72,7 +72,7 @@ def test_every_accepted_expression_gives_a_value_or_a_mapping_error(
         assert found is None or type(found) in (str, Decimal, bool, date, datetime)
         assert not isinstance(found, str) or len(found) <= 65_536
         assert not isinstance(found, Decimal) or found.is_finite()
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 @settings(max_examples=600, deadline=None)
@@ -163,7 +163,7 @@ def test_a_format_string_is_text_like_any_other() -> None:
 def test_the_largest_accepted_expression_is_fast() -> None:
     source = "concat(" + ", ".join(["upper(customer.Name)"] * 45) + ")"
     compiled = compile_expression(source, NAMES)
-    started = time.perf_counter()
+    started = time.thread_time()
     for _number in range(20):
         compiled.evaluate({"customer": {"Name": "a" * 1000}}, {})
-    assert (time.perf_counter() - started) / 20 < 0.01
+    assert (time.thread_time() - started) / 20 < 0.01

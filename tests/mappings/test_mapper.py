@@ -6,13 +6,14 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from django.utils import translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrations.connector import Record
 from integrations.errors import ErrorClass
 from mappings.expressions import table_of
-from mappings.mapper import CompiledMapping, CompiledValidation, LinkRule, fingerprint, map_record
+from mappings.mapper import CompiledLookup, CompiledMapping, CompiledValidation, LinkRule, fingerprint, map_record
 from tests.mappings.world import COMPANY, DEAL, EXTRA, an_invoice, customer, expression, mapping, rule
 
 CHECK = CompiledValidation(None, "Has a city", expression("customer.city"), "header", "block", "City missing", "Add it")
@@ -250,3 +251,133 @@ def test_any_data_maps_or_is_reported(fields: dict[str, object]) -> None:
     mapped = map_record(rules, customer(**fields), EXTRA, COMPANY)
     assert set(mapped.fields) == {"name", "zip", "city"}
     assert mapped.fields["city"] is not None or mapped.problems
+
+
+# --- Checks, notes, look-ups, promise -------------------------------------------------------------------------------
+
+SHOWN = CompiledValidation(
+    None, "Has a city", expression("customer.city"), message="City missing", remedy="Add it", code="has_city",
+    actual=expression("customer.name"), repair="open_source",
+)  # fmt: skip
+
+
+def test_every_blocking_condition_is_a_check_whether_it_holds_or_not() -> None:
+    other = CompiledValidation(None, "Big enough!", expression("customer.n > 1"))
+    skip = CompiledValidation(None, "Active", expression("True"), "header", "skip_create")
+    rules = mapping(validations=(SHOWN, other, skip))
+    held, failed = map_record(rules, customer(name="Ada", n=Decimal(2)), EXTRA, None).checks[::-1]
+    assert (held.code, held.label, held.ok, held.actual) == ("big_enough", "Big enough!", True, "")
+    assert (failed.code, failed.ok, failed.actual, failed.lines) == ("has_city", False, "Ada", ())
+    assert (failed.message, failed.remedy, failed.repair) == ("City missing", "Add it", "open_source")
+    [problem] = map_record(mapping(validations=(SHOWN,)), customer(), EXTRA, None).problems
+    assert problem.code == "has_city"
+
+
+def test_a_condition_that_cannot_be_evaluated_is_a_failed_check_too() -> None:
+    check = CompiledValidation(None, "Ratio", expression("1 / customer.n > 1"), actual=expression("1 / customer.n"))
+    [found] = map_record(mapping(validations=(check,)), customer(n=Decimal(0)), EXTRA, None).checks
+    assert (found.code, found.ok, found.actual) == ("ratio", False, "")
+    assert str(found.message)
+
+
+def test_a_condition_of_lines_is_one_check_over_all_of_them() -> None:
+    block = CompiledValidation(
+        None, "Has article", expression("row.ArticleNumber"), "line", message="No article", code="has_article",
+        actual=expression("row.DeliveredQuantity"),
+    )  # fmt: skip
+    rows = [{"ArticleNumber": a, "DeliveredQuantity": Decimal(n)} for n, a in enumerate(["A", "", "B", ""], start=1)]
+    [check] = map_record(lines_mapping(validations=(block,)), an_invoice(*rows), EXTRA, DEAL).checks
+    assert (check.ok, str(check.actual), check.lines) == (False, "line 2: 2; line 4: 4", (2, 4))
+    [check] = map_record(lines_mapping(validations=(block,)), an_invoice(rows[0], rows[2]), EXTRA, DEAL).checks
+    assert (check.ok, check.actual, check.lines) == (True, "1, 3", ())
+    [check] = map_record(lines_mapping(validations=(block,)), an_invoice(), EXTRA, DEAL).checks
+    assert (check.ok, check.actual) == (True, "")
+    [check] = map_record(lines_mapping(validations=(block,)), an_invoice(*rows[1:2] * 30), EXTRA, DEAL).checks
+    assert str(check.actual).endswith("line 20: 2; …")
+    assert len(check.lines) == 30
+
+
+def test_required_and_refused_fields_are_checks() -> None:
+    rules = mapping(
+        rule("name", required=True, label="Company name"), rule("zip"), rule("city", required=True), rule("phone")
+    )
+    mapped = map_record(rules, customer(name="Ada", zip="12345678901", phone="1"), EXTRA, COMPANY)
+    assert [(c.code, c.label, c.ok, c.actual) for c in mapped.checks] == [
+        ("field_name", "Company name", True, "Ada"),
+        ("field_zip", "zip", False, "12345678901"),
+        ("field_city", "city", False, ""),
+    ]
+    assert all(str(c.message) and str(c.remedy) for c in mapped.checks if not c.ok)
+
+
+def test_an_option_the_target_lacks_is_a_failed_check_with_the_hint() -> None:
+    rules = mapping(rule("deal_currency_code", "customer.c", hint="Enable {value} in HubSpot."))
+    [check] = map_record(rules, customer(c="EUR"), EXTRA, DEAL).checks
+    assert (check.ok, check.actual, check.remedy) == (False, "EUR", "Enable EUR in HubSpot.")
+
+
+def test_a_condition_may_only_note_something() -> None:
+    note = CompiledValidation(None, "Short", expression("not customer.name"), "header", "note", "The name is cut.")
+    line = CompiledValidation(None, "Line", expression("False"), "line", "note", "Cut.")
+    mapped = map_record(mapping(validations=(note,)), customer(name="Ada"), EXTRA, None)
+    assert (mapped.notes, mapped.problems, mapped.checks) == (["The name is cut."], [], [])
+    mapped = map_record(lines_mapping(validations=(line,)), an_invoice({}, {}), EXTRA, DEAL)
+    assert [str(n) for n in mapped.notes] == ["Line 1: Cut.", "Line 2: Cut."]
+    assert mapped.line_numbers == [1, 2]
+
+
+def test_line_numbers_are_those_of_the_source() -> None:
+    skip = CompiledValidation(None, "Text", expression("row.ArticleNumber"), "line", "skip")
+    record = an_invoice({"ArticleNumber": ""}, {"ArticleNumber": "A"}, {"ArticleNumber": "B"})
+    assert map_record(lines_mapping(validations=(skip,)), record, EXTRA, DEAL).line_numbers == [2, 3]
+
+
+def test_values_to_be_looked_up_are_given_with_their_lines() -> None:
+    skip = CompiledValidation(None, "Text", expression("row.Description"), "line", "skip")
+    article = CompiledLookup(
+        "article", "Article", expression("row.ArticleNumber"), "article", "ArticleNumber", "line",
+        text=expression("row.Description"),
+    )  # fmt: skip
+    terms = CompiledLookup("terms", "Terms", expression("invoice.Currency"), "terms", "Code")
+    broken = CompiledLookup("broken", "Broken", expression("1 / 0"), "x", "y")
+    record = an_invoice(
+        {"ArticleNumber": "A"}, {"ArticleNumber": "", "Description": "Free"},
+        {"ArticleNumber": "B", "Description": "Widget"},
+    )  # fmt: skip
+    mapped = map_record(lines_mapping(validations=(skip,), lookups=(article, terms, broken)), record, EXTRA, DEAL)
+    assert mapped.lookups == {"article": [(3, "B")], "terms": [(0, "SEK")], "broken": []}
+    assert mapped.lookup_texts["article"] == {2: "Free", 3: "Widget"}
+    assert [p.code for p in mapped.problems] == ["division_by_zero"]
+
+
+def test_the_promise_is_what_the_source_says_the_document_comes_to() -> None:
+    amount, currency = expression("customer.amount"), expression("customer.c")
+    promised = mapping(promise=amount, promise_currency=currency)
+    mapped = map_record(promised, customer(amount=Decimal("10.50"), c="SEK"), EXTRA, None)
+    assert (mapped.promise, mapped.promise_currency) == (Decimal("10.50"), "SEK")
+    assert map_record(promised, customer(amount="10.50"), EXTRA, None).promise == Decimal("10.50")
+    assert map_record(promised, customer(), EXTRA, None).promise is None
+    wrong = map_record(promised, customer(amount="much"), EXTRA, None)
+    assert (wrong.promise, [p.code for p in wrong.problems]) == (None, ["wrong_type"])
+
+
+def test_a_missing_link_that_a_check_named_already_is_not_reported_twice() -> None:
+    link = LinkRule(None, "company", expression("customer.parent"), "customers", required=True)
+    check = CompiledValidation(None, "Has parent", expression("customer.parent"), code="has_parent")
+    mapped = map_record(mapping(links=(link,), validations=(check,)), customer(), EXTRA, None)
+    assert [p.code for p in mapped.problems] == ["has_parent"]
+
+
+def test_settings_are_read_like_fields() -> None:
+    rules = mapping(rule("name", "default(setting.name, customer.name)"))
+    extra = {**EXTRA, "setting": {"name": "Fixed"}}
+    assert map_record(rules, customer(name="Ada"), extra, COMPANY).fields == {"name": "Fixed"}
+    assert map_record(rules, customer(name="Ada"), EXTRA, COMPANY).fields == {"name": "Ada"}
+
+
+def test_checks_of_a_problem_can_be_read_in_another_language() -> None:
+    block = CompiledValidation(None, "Has article", expression("row.ArticleNumber"), "line", code="has_article")
+    [check] = map_record(lines_mapping(validations=(block,)), an_invoice({}), EXTRA, DEAL).checks
+    with translation.override("sv"):
+        assert isinstance(str(check.actual), str)
+    assert str(check.actual) == "line 1"

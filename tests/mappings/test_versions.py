@@ -14,6 +14,7 @@ from mappings.expressions import ExpressionError
 from mappings.models import (
     FieldMapping,
     LinkRule,
+    LookupRule,
     MappingSet,
     MatchRule,
     State,
@@ -66,7 +67,11 @@ def test_a_new_draft_copies_every_rule() -> None:
     MatchRule.objects.create(mapping_set=mapping_set, label="Id", expression="customer.X", target_field="fortnox_id")
     ValidationRule.objects.create(mapping_set=mapping_set, label="Ok", expression="customer.X")
     LinkRule.objects.create(mapping_set=mapping_set, name="owner", expression="customer.X", related_slug="owners")
+    LookupRule.objects.create(
+        mapping_set=mapping_set, name="city", label="City", expression="customer.X", target_object="c", target_field="y"
+    )
     draft = new_draft(publish(mapping_set, None), None)
+    assert [rule.name for rule in draft.lookups.all()] == ["city"]
     assert [str(r) for r in draft.field_mappings.all()] == [str(r) for r in mapping_set.field_mappings.all()]
     assert [draft.match_rules.count(), draft.validations.count(), draft.link_rules.count()] == [1, 1, 1]
     copied, kept = draft.field_mappings.all()

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from integrations.connector import FieldSchema, FieldType, ObjectSchema, Option, Record
+from integrations.fortnox.schema import object_schema
 from integrations.models import ConnectedAccount, Integration, Membership, Organization
 from mappings.expressions import Compiled, ValueTable, compile_expression
 from mappings.mapper import CompiledMapping, FieldRule
@@ -28,14 +29,7 @@ def by_name(*fields: FieldSchema) -> dict[str, FieldSchema]:
     return {field.name: field for field in fields}
 
 
-CUSTOMER = ObjectSchema(
-    "fortnox", "customer", "Customer", "CustomerNumber",
-    by_name(
-        *(text(n) for n in ("CustomerNumber", "Name", "OrganisationNumber", "Email", "Address1", "Address2", "City")),
-        *(text(n) for n in ("ZipCode", "Phone1")),
-        text("email_domain", derived=True, writable=False), text("domain", derived=True, writable=False),
-    ),
-)  # fmt: skip
+CUSTOMER, INVOICE, ARTICLE = (object_schema(name) for name in ("customer", "invoice", "article"))
 COMPANY = ObjectSchema(
     "hubspot", "company", "Company", "hs_object_id",
     by_name(
@@ -44,28 +38,17 @@ COMPANY = ObjectSchema(
         text("zip", max_length=10), text("hs_object_id", writable=False),
     ),
 )  # fmt: skip
-INVOICE = ObjectSchema(
-    "fortnox", "invoice", "Invoice", "DocumentNumber",
-    by_name(
-        *(text(n) for n in ("DocumentNumber", "CustomerNumber", "CustomerName", "Currency", "InvoiceType", "status")),
-        *(number(n) for n in ("TotalToPay", "TotalVAT", "RoundOff", "TaxReduction", "Net", "Freight", "FreightVAT")),
-        *(number(n) for n in ("AdministrationFee", "AdministrationFeeVAT")),
-        *(FieldSchema(n, n, FieldType.DATE) for n in ("InvoiceDate", "DueDate", "FinalPayDate")),
-        *(FieldSchema(n, n, FieldType.BOOLEAN) for n in ("is_credit", "VATIncluded")),
-        text("Comments"),
-    ),
-    parts={
-        "row": by_name(
-            text("ArticleNumber"), text("Description"), text("DiscountType"),
-            *(number(n) for n in ("DeliveredQuantity", "PriceExcludingVAT", "TotalExcludingVAT", "Discount", "Total")),
-        )
-    },
-    lines="row",
-)  # fmt: skip
 DEAL = ObjectSchema(
     "hubspot", "deal", "Deal", "hs_object_id",
     by_name(
         *(text(n) for n in ("invoice_number_in_fortnox", "dealname", "description", "fortnox_status", "fortnox_key")),
+        *(text(n) for n in ("fortnox_voucher", "fortnox_credit_invoice", "fortnox_credits_invoice")),
+        *(number(n) for n in ("fortnox_total", "fortnox_net", "fortnox_vat", "fortnox_balance")),
+        number("fortnox_currency_rate"),
+        *(
+            FieldSchema(n, n, FieldType.DATE)
+            for n in ("fortnox_invoice_date", "fortnox_due_date", "fortnox_last_reminder_date")
+        ),
         FieldSchema("final_pay_date_in_fortnox", "Final pay date", FieldType.DATE),
         number("amount", decimals=2),
         FieldSchema(
@@ -82,16 +65,16 @@ DEAL = ObjectSchema(
     parts={
         "line": by_name(
             text("hs_sku"), text("name"), text("fortnox_key"), number("quantity"), number("price"),
-            number("discount"), number("hs_discount_percentage"),
-        )
+            number("discount"), number("hs_discount_percentage"), number("hs_total_discount", writable=False),
+            text("hs_line_item_currency_code"), text("recurringbillingfrequency"),
+        ),
+        "company": by_name(
+            *(text(n) for n in ("name", "organization_number_from_fortnox", "fortnox_id")),
+            number("hs_object_id", writable=False),
+        ),
+        "contact": by_name(text("firstname"), text("lastname")),
     },
     lines="line",
-)  # fmt: skip
-ARTICLE = ObjectSchema(
-    "fortnox", "article", "Article", "ArticleNumber",
-    by_name(
-        text("ArticleNumber"), text("Description"), number("SalesPrice"), number("PurchasePrice"), number("VAT")
-    ),
 )  # fmt: skip
 PRODUCT = ObjectSchema(
     "hubspot", "product", "Product", "hs_object_id",
@@ -108,7 +91,7 @@ SETUP: dict[str, Any] = {
     "stage_credited": "s-credited",
 }
 EXTRA: dict[str, dict[str, Any]] = {"source": {"account_id": "t1"}, "setup": SETUP}
-PARTS = {"customer": None, "invoice": None, "row": None, "source": None, "setup": None}
+PARTS = dict.fromkeys(("customer", "invoice", "row", "source", "setup", "setting"))
 
 
 def expression(source: str, tables: dict[str, ValueTable] | None = None, lines: str = "") -> Compiled:

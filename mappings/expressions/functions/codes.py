@@ -117,6 +117,12 @@ def orgnr(value: Value) -> Value:
     return f"{number[:6]}-{number[6:]}"
 
 
+@function("is_orgnr(value)", "is_orgnr(customer.OrganisationNumber)", True, group=_GROUP, arguments=(1, 1))
+def is_orgnr(value: Value) -> Value:
+    """Whether the text is a Swedish organisation number with a valid check digit; nothing is none."""
+    return not is_blank(value) and bool(identifiers.organisation_number(need_text(value, "is_orgnr")[:100]))
+
+
 @function("vat_number(value)", 'vat_number("SE 556016-0680 01")', "SE556016068001", group=_GROUP, arguments=(1, 1))
 def vat_number(value: Value) -> Value:
     """A VAT number of the European Union with its country code, checked by its check digits."""

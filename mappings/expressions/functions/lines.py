@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from integrations.connector import Value
+from mappings.expressions.errors import MappingError
 from mappings.expressions.functions.arguments import need_number
+from mappings.expressions.messages import _
+from mappings.expressions.operators import truth
 from mappings.expressions.registry import function
-from mappings.expressions.values import CONTEXT, bounded, is_blank
+from mappings.expressions.values import CONTEXT, MAX_TEXT, bounded, is_blank, text_of
 
 _GROUP = "Lines"
 
@@ -27,3 +30,27 @@ def sum_lines(values: Sequence[Value]) -> Value:
 def first_line(values: Sequence[Value]) -> Value:
     """The first value that is not empty, from the first line on."""
     return next((value for value in values if not is_blank(value)), None)
+
+
+@function(
+    "count_lines(condition)",
+    "count_lines(row.Total > 500)",
+    Decimal(1),
+    group=_GROUP,
+    arguments=(1, 1),
+    form="lines",
+)
+def count_lines(values: Sequence[Value]) -> Value:
+    """How many lines the condition holds for; `count_lines(True)` counts all."""
+    return Decimal(sum(truth(value) for value in values))
+
+
+@function(
+    "list_lines(value)", "list_lines(row.ArticleNumber)", "A-1, A-2", group=_GROUP, arguments=(1, 1), form="lines"
+)
+def list_lines(values: Sequence[Value]) -> Value:
+    """The different values of all lines in one text, in order; empty ones are left out."""
+    texts = list(dict.fromkeys(text_of(value) for value in values if not is_blank(value)))
+    if sum(map(len, texts)) + 2 * len(texts) > MAX_TEXT:
+        raise MappingError(_("The text is longer than 64 KB"), _("Shorten its parts with truncate()."))
+    return ", ".join(texts)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from decimal import Decimal
+from functools import lru_cache
 
 from integrations.connector import Value
 from mappings.expressions.errors import MappingError
 from mappings.expressions.functions.arguments import need_text, need_whole
-from mappings.expressions.messages import _
+from mappings.expressions.messages import _, say
 from mappings.expressions.patterns import Pattern, compile_pattern
 from mappings.expressions.registry import MAX_ARGUMENTS, function
 from mappings.expressions.values import MAX_TEXT, is_blank, text_of
@@ -135,6 +137,52 @@ def regex_extract(value: Value, pattern: Value) -> Value:
 
 def _pattern(source: str) -> Pattern:
     return compile_pattern(source)
+
+
+@function("matches(text, pattern)", 'matches("A-1/b", "[A-Za-z0-9/-]+")', True, group=_GROUP, arguments=(2, 2))
+def matches(value: Value, pattern: Value) -> Value:
+    """Whether the whole text fits the pattern, which may come from a setting; nothing fits no pattern."""
+    if is_blank(value):
+        return False
+    source = need_text(pattern, "matches")
+    try:
+        known = _whole(source)
+    except ValueError as error:
+        raise MappingError(
+            say(_("The pattern “%(pattern)s” cannot be used: %(reason)s"), {"pattern": source, "reason": str(error)}),
+            _("Correct the pattern in the settings of the flow, or in the mapping."),
+            code="pattern",
+            value=source,
+        ) from None
+    return known.fits(need_text(value, "matches"))
+
+
+@lru_cache(maxsize=200)
+def _whole(source: str) -> Pattern:
+    compile_pattern(source)  # on its own first, so that no bracket closes ours
+    return compile_pattern(f"^(?:{source})$")
+
+
+@function("plain(text)", 'plain("Tack! \U0001f600")', "Tack!", group=_GROUP, arguments=(1, 1))
+def plain(value: Value) -> Value:
+    """The text without emoji and control characters; tabs become spaces, line breaks stay."""
+    if value is None:
+        return None
+    text = unicodedata.normalize("NFC", need_text(value, "plain")).replace("\t", " ")
+    return "".join(character for character in text if _printed(character)).strip()
+
+
+_DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "So", "Sk"})
+
+
+def _printed(character: str) -> bool:
+    """Whether a ledger prints it. Signs of Latin-1, such as §, are no emoji; variation selectors are."""
+    if character in "\r\n™":
+        return True
+    kind = unicodedata.category(character)
+    if kind in {"So", "Sk"} and character < "\u0100":
+        return True
+    return kind not in _DROPPED and not "\ufe00" <= character <= "\ufe0f"
 
 
 @function("truncate(text, length)", 'truncate("Widget, blue", 6)', "Widget", group=_GROUP, arguments=(2, 2))

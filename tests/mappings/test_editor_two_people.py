@@ -1,0 +1,135 @@
+"""Two people edit one mapping: nothing is lost, and what both changed is decided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mappings.editor_merge import Posted, merge
+from mappings.models import MappingSet, new_draft, publish
+from tests.mappings.editor_kit import (
+    Shelf,
+    a_draft,
+    elsewhere,
+    expressions,
+    form,
+    page_form,
+    shelved,
+)
+from tests.mappings.test_admin import change_url
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    return shelved(monkeypatch)
+
+
+def test_a_save_moves_the_stamp_and_a_form_without_a_rival_is_saved() -> None:
+    draft, client = a_draft()
+    reply = client.post(change_url(draft), form(draft, **{"field_mappings-0-expression": "customer.City"}))
+    assert reply.status_code == 302
+    draft.refresh_from_db()
+    assert (draft.revision, str(draft.edited_by)) == (1, "anna")
+    assert expressions(draft)["name"] == "customer.City"
+
+
+def test_what_only_one_of_two_changed_is_put_together_without_losing_either() -> None:
+    draft, client = a_draft(rows=3)
+    mine = form(draft, **{"field_mappings-0-expression": "trim(customer.Name)", "note": "Mine"})
+    elsewhere(draft, "city", expression="customer.City")
+    elsewhere(draft, "zip", expression="customer.ZipCode", position=9)
+    elsewhere(draft, "phone")
+    reply = client.post(change_url(draft), mine)
+    assert reply.status_code == 200
+    assert expressions(draft)["name"] == "customer.Name"  # nothing is saved unseen
+    assert [how for _name, how, _anchor in reply.context["editor"]["meeting"].taken] == ["changed", "added"]
+    assert client.post(change_url(draft), page_form(reply)).status_code == 302
+    assert expressions(draft) == {
+        "name": "trim(customer.Name)", "city": "customer.City", "zip": "customer.ZipCode",
+    }  # fmt: skip
+    draft.refresh_from_db()
+    assert draft.note == "Mine"
+
+
+@pytest.mark.parametrize("choice", ["mine", "theirs"])
+def test_what_both_changed_is_decided_row_by_row(choice: str) -> None:
+    draft, client = a_draft(rows=3)
+    mine = form(
+        draft, note="Mine",
+        **{"field_mappings-0-expression": "trim(customer.Name)", "field_mappings-1-expression": "customer.City",
+           "field_mappings-2-DELETE": "on"},
+    )  # fmt: skip
+    elsewhere(draft, "name", expression="upper(customer.Name)")
+    elsewhere(draft, "city")
+    elsewhere(draft, "phone", expression="customer.Phone1")
+    MappingSet.objects.filter(pk=draft.pk).update(note="Theirs")
+    reply = client.post(change_url(draft), mine)
+    decisions = reply.context["editor"]["meeting"].decisions
+    assert len(decisions) == 4
+    again = page_form(reply) | {"field_mappings-1-DELETE": "on"}
+    undecided = client.post(change_url(draft), again)
+    assert len(undecided.context["editor"]["meeting"].decisions) == 4
+    decided = page_form(undecided) | {f"choice-{one.choice}": choice for one in decisions}
+    if choice == "mine":
+        decided |= {f"{one.choice}-DELETE": "on" for one in decisions if one.removed_by_me}
+    assert client.post(change_url(draft), decided).status_code == 302
+    draft.refresh_from_db()
+    assert draft.note == choice.capitalize()
+    assert expressions(draft) == (
+        {"name": "trim(customer.Name)", "city": "customer.City"}
+        if choice == "mine"
+        else {"name": "upper(customer.Name)", "phone": "customer.Phone1"}
+    )
+
+
+texts = st.fixed_dictionaries({"expression": st.sampled_from("abc")})
+states = st.dictionaries(st.sampled_from("123"), texts)
+
+
+@given(base=states, theirs=states, changes=st.dictionaries(st.sampled_from("123"), st.none() | texts))
+def test_a_merge_loses_nothing_that_either_changed(base: Any, theirs: Any, changes: Any) -> None:
+    theirs = {key: row for key, row in theirs.items() if key in base} | {f"n{k}": v for k, v in theirs.items()}
+    mine = [Posted(key, changes.get(key) or row, key in changes and changes[key] is None) for key, row in base.items()]
+    merged = {row.id: row for row in merge(base, mine, theirs)}
+    for row in mine:
+        stored, was = theirs.get(row.id), base[row.id]
+        i_did = row.removed or row.values != was
+        they_did = stored != was
+        now = merged.get(row.id)
+        if i_did and not they_did:
+            assert now and (now.removed, now.values, now.note) == (row.removed, row.values, "")
+        if they_did and not i_did and stored is not None:
+            assert now and (now.values, now.note) == (stored, "theirs")
+        if i_did and they_did and stored is not None and (row.removed or row.values != stored):
+            assert now and now.note == "both"
+    assert all(key in merged for key in theirs)
+
+
+def test_a_form_that_came_back_with_a_mistake_still_notices_the_other_save() -> None:
+    draft, client = a_draft()
+    mine = form(draft, **{"field_mappings-0-expression": "upper(", "editor_base": "damaged {"})
+    elsewhere(draft, "city", expression="customer.City")
+    reply = client.post(change_url(draft), mine)
+    assert reply.context["editor"]["revision"] == "0"
+    assert b"Somebody else saved this mapping meanwhile" in reply.content
+    mended = page_form(reply) | {"field_mappings-0-expression": "upper(customer.Name)"}
+    assert client.post(change_url(draft), mended).status_code == 200
+    assert expressions(draft) == {"name": "customer.Name", "city": "customer.City"}
+
+
+def test_a_draft_that_was_published_meanwhile_is_not_edited_and_what_was_typed_is_said() -> None:
+    draft, client = a_draft()
+    mine = form(draft, **{"field_mappings-0-expression": "upper(customer.Name)"})
+    publish(draft, None)
+    page = client.post(change_url(draft), mine, follow=True).content.decode()
+    assert "Nothing was saved" in page
+    assert "name ← upper(customer.Name)" in page
+    assert "Edit in a new draft" in page
+    assert 'name="editor_revision"' not in page
+    newer = new_draft(MappingSet.objects.get(pk=draft.pk), None)
+    assert f"Open the draft, version {newer.version}" in client.get(change_url(draft)).content.decode()
