@@ -11,5 +11,11 @@ class SyncConfig(AppConfig):
     verbose_name = _("Sync")
 
     def ready(self) -> None:
-        """Checks are found by importing them."""
-        from sync import checks  # noqa: F401
+        """Checks are found by importing them; the inbox rings us when events have arrived."""
+        from sync import checks, inbox, matching, routes  # noqa: F401
+        from sync.lab import samples
+
+        inbox.register()
+        routes.register()
+        matching.register()
+        samples.register()

@@ -102,6 +102,12 @@ def _protocol() -> Iterator[Error]:
             15, f"SETTLE_SECONDS {settings.SETTLE_SECONDS} is below {least}: a late document would be made twice.",
             "Set it to at least the client's timeout + the server's lateness + the search index's lag.",
         )  # fmt: skip
+    if settings.LOOK_AGAIN_SECONDS < settings.SEARCH_LAG_SECONDS:
+        yield _error(
+            19, f"LOOK_AGAIN_SECONDS {settings.LOOK_AGAIN_SECONDS} is below SEARCH_LAG_SECONDS "
+            f"{settings.SEARCH_LAG_SECONDS}: the second search would repeat the first one's mistake.",
+            "Set it to at least SEARCH_LAG_SECONDS.",
+        )  # fmt: skip
 
 
 def _secrets() -> Iterator[Error]:

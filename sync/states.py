@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import TextChoices
+from django.db.models import BooleanField, ExpressionWrapper, Q, TextChoices
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -43,10 +43,17 @@ class Action(TextChoices):
     CREATE = "create", _("Create")
     UPDATE = "update", _("Update")
     LINK = "link", _("Link")
+    ACT = "act", _("Carry out")
     SKIP = "skip", _("Skip")
     CONFLICT = "conflict", _("Conflict")
     BLOCKED = "blocked", _("Blocked")
 
+
+LOOK = "look"
+"""The decision that marks a change which a card only looks at: it is planned, and waits until somebody presses."""
+
+APPROVED = "approve"
+"""The decision that marks a single approval until the record has been read again."""
 
 OPEN = (State.PLANNED, State.HELD, State.QUEUED, State.SENDING, State.UNKNOWN, State.RETRYING, State.REVIEW)
 """States in which a change still wants something; at most one per flow and source record."""
@@ -57,9 +64,11 @@ REPLACEABLE = (State.PLANNED, State.HELD, State.QUEUED, State.RETRYING, State.RE
 FINAL = (State.APPLIED, State.SKIPPED, State.DISMISSED, State.SUPERSEDED)
 
 ALLOWED: dict[State, frozenset[State]] = {
-    State.PLANNED: frozenset({State.HELD, State.QUEUED, State.SUPERSEDED, State.DISMISSED}),
+    State.PLANNED: frozenset({State.HELD, State.QUEUED, State.RETRYING, State.SUPERSEDED, State.DISMISSED}),
     State.HELD: frozenset({State.QUEUED, State.RETRYING, State.SUPERSEDED, State.DISMISSED, State.REVIEW}),
-    State.QUEUED: frozenset({State.SENDING, State.HELD, State.SUPERSEDED, State.REVIEW, State.DISMISSED}),
+    State.QUEUED: frozenset(
+        {State.SENDING, State.HELD, State.RETRYING, State.SUPERSEDED, State.REVIEW, State.DISMISSED}
+    ),
     State.SENDING: frozenset({State.APPLIED, State.UNKNOWN, State.RETRYING, State.REVIEW, State.QUEUED}),
     State.UNKNOWN: frozenset({State.APPLIED, State.QUEUED, State.REVIEW}),
     State.RETRYING: frozenset({State.QUEUED, State.REVIEW, State.SUPERSEDED, State.DISMISSED, State.HELD}),
@@ -130,9 +139,14 @@ def move_all(changes: ChangeQuerySet, to: State, *, message: str, **updates: Any
     return total
 
 
+_TOLD = ExpressionWrapper(Q(to_tell=True) | ~Q(told=""), output_field=BooleanField())
+
+
 def _stamped(to: State, updates: dict[str, Any]) -> dict[str, Any]:
     now = timezone.now()
-    stamps: dict[str, Any] = {"updated_at": now}
+    # What became of a record is told to it again at every step, where it is told at all.
+    silent = to in (State.SUPERSEDED, State.DISMISSED)
+    stamps: dict[str, Any] = {"updated_at": now, "to_tell": False if silent else _TOLD}
     if to in FINAL:
         stamps["finished_at"] = now
     return stamps | updates

@@ -1,27 +1,49 @@
-/* Looks again at the page while something runs: every part marked data-live is replaced by its newer self.
+/* Looks again at the page, through htmx: the parts marked data-live are replaced when they read otherwise.
+   It asks often while something moves, seldom while nothing does, and not at all while nobody looks or all is done.
    Without this script the page is the same, only still. */
 (function () {
   "use strict";
-  const EVERY = 3000;
+  if (window.ledgerbridgeLooks) return;
+  window.ledgerbridgeLooks = true;
+  const MOVING = 2500, CALM = 10000, LONGEST = 60000;
+  const sign = document.querySelector("meta[name='lb-live']");
+  let known = sign ? sign.content : "none", wait = 0, timer = 0, kept = false;
 
-  async function look() {
-    const parts = document.querySelectorAll("[data-live]");
-    if (!parts.length || document.querySelector("[data-live='still']")) return;
-    if (document.hidden) return void setTimeout(look, EVERY);
-    try {
-      const answer = await fetch(location.href, { headers: { "X-Requested-With": "live" } });
-      if (answer.ok && !answer.redirected) {
-        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-        for (const part of parts) {
-          const newer = document.getElementById(part.id) && fresh.getElementById(part.id);
-          if (newer && !part.contains(document.activeElement)) part.replaceWith(document.importNode(newer, true));
-        }
-      }
-    } catch {
-      /* offline for a moment: the next look may succeed */
-    }
-    setTimeout(look, EVERY);
+  const parts = () => document.querySelectorAll("[data-live]:not([data-live='done'])");
+  const moving = () => !!document.querySelector("[data-live='moving'],[data-live='']");
+  const busy = (part) => part.contains(document.activeElement) || !!part.querySelector("input[type=checkbox]:checked");
+
+  function later(reset) {
+    clearTimeout(timer);
+    if (!parts().length) return;
+    wait = reset || !wait ? (moving() ? MOVING : CALM) : Math.min(wait * 1.5, moving() ? CALM : LONGEST);
+    timer = setTimeout(look, wait);
   }
 
-  setTimeout(look, EVERY);
+  function look() {
+    if (document.hidden) return;
+    kept = false;
+    htmx.ajax("GET", location.pathname + location.search, {
+      source: document.body, target: document.body, swap: "none", headers: { "X-Live": known },
+    }).catch(() => later(false));
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
+    if (!document.hidden && parts().length) look();
+  });
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    if (event.detail.target && busy(event.detail.target)) {
+      event.detail.shouldSwap = false;
+      kept = true;
+    }
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const answer = event.detail.xhr, print = answer && answer.getResponseHeader("X-Live");
+    if (!answer || !(event.detail.requestConfig.headers || {})["X-Live"]) return;
+    if (!print && answer.status === 200) return;  /* signed out: the next click says so */
+    if (print && !kept) known = print;
+    later(answer.status === 200);
+  });
+  document.addEventListener("DOMContentLoaded", () => later(true));
 })();

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from django.contrib import admin
 from django.contrib.admin import helpers
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 from django.views.decorators.http import require_POST
+
+from integrations.rights import RowRights, require
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -77,7 +78,7 @@ class CappedChangeList(ChangeList):
             self.older_url = self.get_query_string({f"{self.lookup_opts.pk.name}__lt": last}, remove=["p"])
 
 
-class ScopedAdmin(_ModelAdmin):
+class ScopedAdmin(RowRights, _ModelAdmin):
     """An admin page of rows that belong to organizations."""
 
     paginator = CappedPaginator
@@ -85,7 +86,15 @@ class ScopedAdmin(_ModelAdmin):
     list_per_page = 100
     list_max_show_all = 100
     view_on_site = False
+    action_rights = {
+        "approve": "sync.approve_flow",
+        "run": "sync.run_flow",
+        "retry": "sync.retry_change",
+        "dismiss": "sync.dismiss_change",
+    }
     show_facets = admin.ShowFacets.NEVER
+    begins = False
+    """Whether the list, while it is empty, leads to the guided path."""
     deferred: Sequence[str] = ()
     related: Sequence[str] = ()
     """What lists and pages read along with each row."""
@@ -107,9 +116,9 @@ class ScopedAdmin(_ModelAdmin):
         """What happened stays on record."""
         return False
 
-    def has_approve_permission(self, request: HttpRequest) -> bool:
-        """Whether the person may approve planned changes."""
-        return request.user.has_perm("sync.approve_flow")
+    def has_approve_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the person may approve planned changes, in the organization of `obj`."""
+        return request.user.has_perm("sync.approve_flow", obj)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list; an action on a row that the person may not see is 404."""
@@ -137,12 +146,11 @@ class ScopedAdmin(_ModelAdmin):
         raise Http404
 
     def tool(self, view: Callable[[HttpRequest, Any], HttpResponse], permission: str) -> Callable[..., HttpResponse]:
-        """A button's address: POST only, on one row of the person's, with `permission`."""
+        """A button's address: POST only, on one row of the person's, with `permission` in its organization."""
 
         def guarded(request: HttpRequest, pk: int) -> HttpResponse:
             row = self.row(request, pk)
-            if not request.user.has_perm(permission):
-                raise PermissionDenied
+            require(request.user, permission, row)
             return view(request, row)
 
         return self.admin_site.admin_view(require_POST(guarded))
@@ -157,7 +165,7 @@ class ReadOnlyAdmin(ScopedAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """By the model's view right (a change right, which would include it, means nothing here)."""
-        return request.user.has_perm(f"{self.opts.app_label}.view_{self.opts.model_name}")
+        return request.user.has_perm(f"{self.opts.app_label}.view_{self.opts.model_name}", obj)
 
 
 @dataclass(frozen=True, slots=True)

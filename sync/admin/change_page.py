@@ -6,16 +6,23 @@ The invariant: a constant number of queries, and every text that came from a ven
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from integrations.errors import ErrorClass
 from integrations.models import ConnectedAccount
 from mappings.models.mapping_set import Side
-from sync.admin import show
+from sync.admin import log_words, show
+from sync.engine.conflicts import rule_name
+from sync.engine.reroute import NO_ROUTE
 from sync.models import Change, EntityLink, SyncLogEntry
-from sync.states import State
+from sync.repair import BOTH_CHANGED
+from sync.states import Action, State
 from sync.texts import in_this_language
 
 TIMELINE = 100
@@ -34,20 +41,31 @@ def change_context(change: Change) -> dict[str, Any]:
         "source": source,
         "target": target,
         "lead": _lead(change, source, target),
-        "checks": _checks(change),
+        "checks": _checks(change, labels),
         "who": _who(change, source, target),
         "amount": show.amount(change.amount, change.currency),
+        "match_rule": str(rule_name(change.match_rule)),
         "difference": show.differences(change, labels, fold=False),
-        "kept": [(labels.get(row["field"], row["field"]), row["reason"]) for row in change.diff if row.get("reason")],
+        "kept": _kept(change, labels),
+        "choices": [
+            {
+                "field": row["field"],
+                "label": labels.get(row["field"], row["field"]),
+                "source": show.text(row["after"]),
+                "target": show.text(row["before"]),
+            }
+            for row in change.diff
+        ],
         "candidates": [_candidate(row) for row in change.candidates],
         "timeline": _timeline(change),
         "payload": show.as_json(change.payload),
         "source_link": show.outside(change.source_url, change.source_title or change.source_id),
         "target_link": show.outside(change.target_url, change.target_title or change.target_id),
         "link": link,
-        "link_url": show.page_url(link) if link else "",
+        "link_url": reverse("admin:record", args=[link.pk]) if link else "",
         "run_url": show.page_url(change.run) if change.run else "",
         "flow_url": show.page_url(change.flow),
+        "waits": _waits(change),
         "log_url": show.rows_url(SyncLogEntry, change=change.pk),
         "planned": show.when(change.created_at),
         "moved": show.when(change.updated_at),
@@ -55,6 +73,13 @@ def change_context(change: Change) -> dict[str, Any]:
         "approved": show.when(change.approved_at),
         "error_name": ErrorClass(change.error_class).label if change.error_class else "",
     }
+
+
+def _kept(change: Change, labels: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Why each field changes. That a field of a new record is new says nothing."""
+    if change.action == Action.CREATE:
+        return []
+    return [(labels.get(row["field"], row["field"]), _(row["reason"])) for row in change.diff if row.get("reason")]
 
 
 def _link(change: Change) -> EntityLink | None:
@@ -66,6 +91,16 @@ def _link(change: Change) -> EntityLink | None:
     )  # fmt: skip
     links = EntityLink.objects.filter(integration=change.integration, crm_object=crm, ledger_object=ledger)
     return links.filter(**{"crm_id" if from_crm else "ledger_id": change.source_id}).first()
+
+
+def _waits(change: Change) -> SafeString | str:
+    """The record that this one waits for, as a link to what is planned for it; else what is stored."""
+    slug, _colon, key = change.waits_for.partition(":")
+    rows = Change.objects.filter(integration=change.integration, flow__slug=slug, source_id=key)
+    found = rows.select_related("flow").order_by("-pk").first() if key else None
+    if found is None:
+        return key or change.waits_for
+    return format_html('<a href="{}">{}</a> · {}', show.page_url(found), found.source_title or key, found.flow.title)
 
 
 def _lead(change: Change, source: ConnectedAccount, target: ConnectedAccount) -> str:
@@ -90,25 +125,27 @@ def _lead(change: Change, source: ConnectedAccount, target: ConnectedAccount) ->
     return sentences[State(change.state)] % {"place": place, "record": record}
 
 
-def _checks(change: Change) -> list[dict[str, str]]:
-    """Every failed check; an error from a vendor counts as one."""
-    rows = [
-        {
-            "message": in_this_language(row.get("message", {})),
-            "remedy": in_this_language(row.get("remedy", {})),
-            "field": row.get("field", ""),
-            "value": row.get("value", ""),
-            "code": row.get("code", ""),
-        }
-        for row in change.problems
-    ]
+def _checks(change: Change, labels: Mapping[str, str]) -> list[dict[str, str]]:
+    """Every failed check; an error from a vendor counts as one. A check that only says yes or no shows no value."""
+    rows = []
+    for row in change.problems:
+        field, value = row.get("field", ""), row.get("value", "")
+        rows.append(
+            {
+                "message": in_this_language(row.get("message", {})),
+                "remedy": in_this_language(row.get("remedy", {})),
+                "field": labels.get(field) or field,
+                "value": value if field or str(value).lower() not in ("true", "false") else "",
+                "code": row.get("code", ""),
+            }
+        )
     if rows or not (change.error_message or change.error_code):
         return rows
     return [
         {
-            "message": change.error_message,
+            "message": change.error_text,
             "remedy": "",
-            "field": change.error_field,
+            "field": labels.get(change.error_field) or change.error_field,
             "value": change.error_value,
             "code": change.error_code,
         }
@@ -120,6 +157,10 @@ def _who(change: Change, source: ConnectedAccount, target: ConnectedAccount) -> 
     if change.state not in (State.REVIEW, State.RETRYING):
         return ""
     places = {"source": source.get_system_display(), "target": target.get_system_display()}
+    if change.error_code == BOTH_CHANGED:
+        return _("Somebody who knows both systems, by choosing the values below.")
+    if change.error_code == NO_ROUTE:
+        return _("A consultant: send this record to a company here, or add a rule and press Retry.")
     people = {
         ErrorClass.DATA: _("Somebody who may edit the record in %(source)s. Then press Retry."),
         ErrorClass.CONFIGURATION: _(
@@ -155,7 +196,7 @@ def _timeline(change: Change) -> list[dict[str, Any]]:
         {
             "at": show.when(entry.at),
             "event": event_name(entry.event),
-            "message": entry.message,
+            "message": log_words.said(entry.message, change),
             "user": entry.user,
             "exchange": show.as_json(entry.exchange),
         }

@@ -25,10 +25,11 @@ from integrations.errors import ErrorClass
 from integrations.models import Integration
 from sync import repair
 from sync.admin import show, steps
-from sync.admin.base import Question, ReadOnlyAdmin, ask, changelist_url, confirmed, light_accounts, selection
+from sync.admin.base import Question, ask, changelist_url, confirmed, light_accounts, selection
 from sync.admin.change_page import change_context
 from sync.admin.filters import FlowFilter, IntegrationFilter, RunFilter, choice_filter
 from sync.admin.health import ON_THE_WAY
+from sync.admin.review_one import ReviewTools
 from sync.models import Change
 from sync.states import Action, State, sources_of
 
@@ -51,9 +52,11 @@ class StateFilter(choice_filter("state", gettext_lazy("state"), State.choices)):
 
 
 @admin.register(Change)
-class ChangeAdmin(ReadOnlyAdmin):
+class ChangeAdmin(ReviewTools):
     """See the module's docstring."""
 
+    begins = True
+    nothing_yet = gettext_lazy("No change yet. What a run plans to write appears here, before it is written.")
     list_display = ("title", "what", "status", "flow_name", "why", "error_code", "attempts", "age")
     list_filter = (StateFilter, ActionFilter, FlowFilter, IntegrationFilter, ErrorFilter, RunFilter)
     search_fields = ("source_title", "source_id__exact", "target_id__exact", "error_code__exact")
@@ -63,13 +66,13 @@ class ChangeAdmin(ReadOnlyAdmin):
     sortable_by = ()
     actions = ("retry", "dismiss", "approve")
 
-    def has_retry_permission(self, request: HttpRequest) -> bool:
-        """Whether the person may retry."""
-        return request.user.has_perm("sync.retry_change")
+    def has_retry_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the person may retry, in the organization of `obj`."""
+        return request.user.has_perm("sync.retry_change", obj)
 
-    def has_dismiss_permission(self, request: HttpRequest) -> bool:
-        """Whether the person may dismiss."""
-        return request.user.has_perm("sync.dismiss_change")
+    def has_dismiss_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the person may dismiss, in the organization of `obj`."""
+        return request.user.has_perm("sync.dismiss_change", obj)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """A correlation id finds the changes of its run; other text is searched in names, ids and codes."""
@@ -83,8 +86,10 @@ class ChangeAdmin(ReadOnlyAdmin):
             path("<int:pk>/retry/", self.tool(self.retry_one, "sync.retry_change"), name="sync_change_retry"),
             path("<int:pk>/link/", self.tool(self.link_one, "sync.retry_change"), name="sync_change_link"),
             path("<int:pk>/create/", self.tool(self.create_one, "sync.retry_change"), name="sync_change_create"),
+            path("<int:pk>/choose/", self.tool(self.choose_values, "sync.retry_change"), name="sync_change_choose"),
             path("<int:pk>/dismiss/", self.tool(self.dismiss_one, "sync.dismiss_change"), name="sync_change_dismiss"),
             path("<int:pk>/approve/", self.tool(self.approve_one, "sync.approve_flow"), name="sync_change_approve"),
+            *self.review_urls(),
         ]
         return tools + super().get_urls()
 
@@ -95,22 +100,27 @@ class ChangeAdmin(ReadOnlyAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         rows = self.model.objects.for_user(request.user).select_related(
-            "flow", "run", "mapping_set", "approved_by",
+            "flow", "run", "mapping_set", "approved_by", "assigned_to",
             "integration__organization", "integration__crm_account", "integration__ledger_account",
         )  # fmt: skip
         secrets = [name for name in light_accounts("integration") if not name.endswith("schemas")]
         self.row(request, object_id)
         change = rows.defer(*secrets).get(pk=object_id)
-        context = self.admin_site.each_context(request) | change_context(change) | {
+        more = self.review_context(request, change)
+        context = self.admin_site.each_context(request) | change_context(change) | more | {
             "title": change.source_title or change.source_id,
             "opts": self.opts,
             "may": {
-                "retry": self.has_retry_permission(request) and change.state in RETRYABLE,
-                "dismiss": self.has_dismiss_permission(request) and change.state in DISMISSABLE,
-                "approve": self.has_approve_permission(request) and change.state == State.HELD,
-                "decide": self.has_retry_permission(request)
+                "retry": self.has_retry_permission(request, change) and change.state in RETRYABLE,
+                "dismiss": self.has_dismiss_permission(request, change) and change.state in DISMISSABLE,
+                "approve": self.has_approve_permission(request, change) and change.state == State.HELD,
+                "decide": self.has_retry_permission(request, change)
                 and change.state == State.REVIEW
                 and change.error_code in repair.UNDECIDED,
+                "link": self.has_retry_permission(request, change) and repair.may_link(change),
+                "choose": self.has_retry_permission(request, change)
+                and change.state == State.REVIEW
+                and change.error_code == repair.BOTH_CHANGED,
             },
         }  # fmt: skip
         return TemplateResponse(request, "admin/sync/change/detail.html", context)
@@ -126,6 +136,13 @@ class ChangeAdmin(ReadOnlyAdmin):
         """None of them is meant."""
         done = _("A new record is planned in a moment.")
         return self._decide(request, change, lambda: repair.create_new(change, request.user), done)
+
+    def choose_values(self, request: HttpRequest, change: Change) -> HttpResponse:
+        """Whose value counts, for every field that both sides changed."""
+        fields = [row["field"] for row in change.diff]
+        choices = {name: request.POST[f"value:{name}"] for name in fields if f"value:{name}" in request.POST}
+        done = _("Decided. The chosen values go to the other side in a moment.")
+        return self._decide(request, change, lambda: repair.choose(change, choices, request.user), done)
 
     def _decide(self, request: HttpRequest, change: Change, decide: Callable[[], None], done: str) -> HttpResponse:
         try:
@@ -290,7 +307,7 @@ class ChangeAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("flow"))
     def flow_name(self, change: Change) -> SafeString:
         """The flow, and whose."""
-        return format_html('{} <span class="lb-quiet">{}</span>', change.flow.name, change.integration.name)
+        return format_html('{} <span class="lb-quiet">{}</span>', change.flow.title, change.integration.name)
 
     @admin.display(description=gettext_lazy("reason"))
     def why(self, change: Change) -> str:

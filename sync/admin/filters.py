@@ -78,7 +78,7 @@ class FlowFilter(_Scoped):
 
     def label(self, row: Any) -> str:
         """A flow's name alone would repeat per integration."""
-        return f"{row.name} · {row.integration.name}"
+        return f"{row.title} · {row.integration.name}"
 
 
 class _Chosen(_Scoped):

@@ -17,13 +17,17 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from integrations.history_pages import HistoryPage, part_of
+from mappings import presets
 from mappings.models import MappingSet
-from sync.admin import health, show, steps
+from sync import repair
+from sync.admin import flow_form, health, show, steps
 from sync.admin.base import CappedChangeList, ScopedAdmin, light_accounts
 from sync.admin.filters import IntegrationFilter, choice_filter
 from sync.admin.onboarding import choose_flows
-from sync.admin.plan_views import approve_plan
-from sync.models import Change, Flow, FlowPass, SyncLogEntry, SyncRun
+from sync.admin.own_object import own_object
+from sync.admin.plan_steps import approve_plan
+from sync.models import Change, ChatChannel, Flow, FlowPass, NoticePreference, SyncLogEntry, SyncRun
 
 if TYPE_CHECKING:
     _Inline = admin.TabularInline[FlowPass, Flow]
@@ -67,12 +71,19 @@ class PassInline(_Inline):
         return False
 
 
+part_of("sync.flow", FlowPass, "flow_id")
+for _told in (ChatChannel, NoticePreference):
+    part_of("integrations.organization", _told, "organization_id")
+
+
 @admin.register(Flow)
-class FlowAdmin(ScopedAdmin):
+class FlowAdmin(HistoryPage, ScopedAdmin):
     """See the module's docstring."""
 
+    begins = True
+    nothing_yet = gettext_lazy("No flow yet. Flows are chosen when an integration is set up, on its guided path.")
     list_display = (
-        "name", "integration_name", "status", "approval_mode", "last_success", "next_run",
+        "named", "integration_name", "status", "approval_mode", "last_success", "next_run",
         "queued", "waiting", "review",
     )  # fmt: skip
     list_filter = (IntegrationFilter, OnFilter, ApprovalFilter)
@@ -89,7 +100,17 @@ class FlowAdmin(ScopedAdmin):
         (gettext_lazy("Schedule"), {"fields": ("enabled", "every_minutes", "next_run")}),
         (
             gettext_lazy("What it may do"),
-            {"fields": ("approval", "brake_amount", "may_create", "may_update", "filter_expression")},
+            {
+                "fields": (
+                    "approval",
+                    "brake_amount",
+                    "max_creates_per_hour",
+                    "may_create",
+                    "may_update",
+                    "takes",
+                    "filter_expression",
+                )
+            },
         ),
     )
     readonly_fields = ("next_run",)
@@ -99,6 +120,16 @@ class FlowAdmin(ScopedAdmin):
         """With health."""
         return FlowChangeList
 
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """A preset's name is found as the person reads it, too."""
+        found, doubled = super().get_search_results(request, queryset, search_term)
+        return found | queryset.filter(name__in=presets.stored(search_term)), doubled
+
+    @admin.display(description=gettext_lazy("name"))
+    def named(self, flow: Flow) -> str:
+        """In the reader's language."""
+        return flow.title
+
     def get_urls(self) -> list[URLPattern]:
         """The buttons' addresses before Django's own."""
         tools = [
@@ -106,6 +137,11 @@ class FlowAdmin(ScopedAdmin):
                 "choose/<int:integration_id>/",
                 self.admin_site.admin_view(choose_flows),
                 name="sync_flow_choose",
+            ),
+            path(
+                "own-object/<int:integration_id>/",
+                self.admin_site.admin_view(own_object),
+                name="sync_flow_own_object",
             ),
             path("<int:pk>/set-up/", self.tool(self.set_up_one, "sync.change_flow"), name="sync_flow_set_up"),
             path("<int:pk>/plan/", self.tool(self.plan_one, "sync.run_flow"), name="sync_flow_plan"),
@@ -116,15 +152,28 @@ class FlowAdmin(ScopedAdmin):
         ]
         return tools + super().get_urls()
 
-    def has_run_permission(self, request: HttpRequest) -> bool:
-        """Whether the person may plan and run flows."""
-        return request.user.has_perm("sync.run_flow")
+    def has_run_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the person may plan and run flows, in the organization of `obj`."""
+        return request.user.has_perm("sync.run_flow", obj)
 
     # --- the flow's page ------------------------------------------------------------------------------------
 
     def get_inlines(self, request: HttpRequest, obj: Flow | None) -> Any:
         """Passes, for a flow that has some."""
         return self.inlines if obj is not None and obj.passes.exists() else ()
+
+    def get_form(self, request: HttpRequest, obj: Flow | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """With a field for each setting of the flow's preset."""
+        if obj is not None and self.has_change_permission(request, obj):
+            kwargs["form"] = flow_form.form_class(obj, flow_form.FlowForm)
+            kwargs["fields"] = [name for _title, options in self.fieldsets for name in options["fields"]]
+            kwargs["fields"] = [name for name in kwargs["fields"] if name not in self.readonly_fields]
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Flow | None = None) -> Any:
+        """The settings last, for those who may change them."""
+        may_change = obj is not None and self.has_change_permission(request, obj)
+        return [*self.fieldsets, *flow_form.fieldset(obj if may_change else None)]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """The filter is one expression: three lines."""
@@ -154,9 +203,9 @@ class FlowAdmin(ScopedAdmin):
             "mapping": mapping,
             "mapping_url": _mapping_url(mapping),
             "may": {
-                "run": self.has_run_permission(request),
-                "change": request.user.has_perm("sync.change_flow"),
-                "approve": self.has_approve_permission(request),
+                "run": self.has_run_permission(request, flow),
+                "change": request.user.has_perm("sync.change_flow", flow),
+                "approve": self.has_approve_permission(request, flow),
             },
             "subtitle": None,
         }
@@ -167,9 +216,12 @@ class FlowAdmin(ScopedAdmin):
         switched = "enabled" in form.changed_data
         wanted, obj.enabled = obj.enabled, obj.enabled ^ switched
         # Only what the form holds: the engine moves the cursor and the schedule of the same row meanwhile.
-        fields = [name for name in form.changed_data if name != "enabled"]
+        fields = {flow_form.column(name) for name in form.changed_data if name != "enabled"}
         if fields:
-            obj.save(update_fields=fields)
+            obj.save(update_fields=sorted(fields))
+        if fields & {"settings", "filter_expression"} and (again := repair.plan_blocked_again(obj)):
+            text = ngettext("%d record that waits is planned again.", "%d records that wait are planned again.", again)
+            self.message_user(request, text % again)
         if switched:
             steps.switch([obj], on=wanted, user=request.user)
             obj.enabled = wanted

@@ -1,6 +1,6 @@
 """How flows are doing, for the home page, the list and the flow's own page: one reading, the same words everywhere.
 
-The invariant: `read` costs four queries, however many flows it is asked about.
+The invariant: `read` costs three queries, however many flows it is asked about.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -19,11 +20,13 @@ from django.utils.translation import gettext as _
 from integrations.models import ConnectedAccount, Integration
 from sync.admin import show
 from sync.models import Change, Flow, SyncRun, WorkerHeartbeat
+from sync.notices.survey import WATCHDOG
 from sync.states import OPEN, State
 
 SILENT_AFTER = timedelta(minutes=3)
 """The tick beats each minute; three missed ones mean that nobody works."""
 
+_UNREAD = -1
 ON_THE_WAY = (State.PLANNED, State.QUEUED, State.SENDING, State.UNKNOWN, State.RETRYING)
 
 
@@ -33,6 +36,8 @@ class FlowHealth:
 
     flow: Flow
     counts: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    """What needs a person, by error class."""
     active: SyncRun | None = None
     held: SyncRun | None = None
     latest: SyncRun | None = None
@@ -69,6 +74,10 @@ class FlowHealth:
         """When it last finished."""
         return show.when(self.flow.last_success_at, _("never"))
 
+    def cursor(self) -> SafeString:
+        """Up to which moment it has read."""
+        return show.when(self.flow.cursor_at if self.flow.scheduled else None)
+
     def next_run(self) -> SafeString:
         """When it is due; nothing for a flow that is off."""
         return show.when(self.flow.next_run_at if self.flow.enabled else None)
@@ -92,6 +101,8 @@ class FlowHealth:
             return "off", _("Off")
         if self.why_not:
             return "failed", _("Not connected")
+        if self.active is not None and self.active.stopped_at is not None:
+            return "held", _("Stopped")
         if self.active is not None:
             return "running", str(self.active.get_state_display())
         if self.flow.run_requested:
@@ -102,7 +113,9 @@ class FlowHealth:
             return "held", _("Waiting for approval")
         if self.latest is not None and self.latest.state == SyncRun.State.FAILED:
             return "failed", _("Last run failed")
-        return ("ok", _("Healthy")) if self.flow.last_success_at else ("off", _("Has not run yet"))
+        if self.flow.last_success_at:
+            return "ok", _("Healthy")
+        return "off", _("Has not run yet") if self.flow.scheduled else _("Runs when asked")
 
     def status(self) -> SafeString:
         """The state as a dot and a word."""
@@ -114,26 +127,35 @@ class FlowHealth:
         return self.active is not None or bool(self.flow.run_requested) or self.queued > 0
 
 
+def with_latest(flows: Any) -> Any:
+    """Flows that bring the id of their newest run along, which spares `read` a query."""
+    newest = SyncRun.objects.filter(flow=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    return flows.annotate(latest_run_id=Subquery(newest))
+
+
 def read(flows: Iterable[Flow]) -> dict[int, FlowHealth]:
     """The health of each flow by its id. The flows come with their integration and accounts."""
     found = {flow.pk: FlowHealth(flow) for flow in flows}
     if not found:
         return {}
     changes = Change.objects.filter(flow__in=found, state__in=OPEN).order_by()
-    for row in changes.values("flow_id", "state").annotate(n=Count("pk")):
-        found[row["flow_id"]].counts[row["state"]] = row["n"]
-    held_ids = set(
-        changes.filter(state=State.HELD, run__state=SyncRun.State.HELD).values_list("run_id", flat=True).distinct()
-    )
-    newest = SyncRun.objects.filter(flow=OuterRef("pk")).order_by("-pk").values("pk")[:1]
-    latest = dict(Flow.objects.filter(pk__in=found).order_by().values_list("pk", Subquery(newest)))
-    wanted = Q(pk__in=held_ids | {pk for pk in latest.values() if pk}) | Q(flow__in=found, state__in=SyncRun.ACTIVE)
-    for run in SyncRun.objects.filter(wanted).order_by("pk"):
+    for row in changes.values("flow_id", "state", "error_class").annotate(n=Count("pk")):
+        health = found[row["flow_id"]]
+        health.counts[row["state"]] = health.counts.get(row["state"], 0) + row["n"]
+        if row["state"] == State.REVIEW:
+            health.failures[row["error_class"]] = row["n"]
+    latest = {pk: getattr(health.flow, "latest_run_id", _UNREAD) for pk, health in found.items()}
+    if _UNREAD in latest.values():
+        latest = dict(with_latest(Flow.objects.filter(pk__in=found)).order_by().values_list("pk", "latest_run_id"))
+    holds = Exists(Change.objects.filter(run=OuterRef("pk"), state=State.HELD))
+    unfinished = Q(flow__in=found, state__in=[*SyncRun.ACTIVE, SyncRun.State.HELD])
+    wanted = Q(pk__in=[pk for pk in latest.values() if pk]) | unfinished
+    for run in SyncRun.objects.filter(wanted).annotate(holds=holds).order_by("pk"):
         health = found[run.flow_id]
         run.flow = health.flow
         if run.state in SyncRun.ACTIVE:
             health.active = health.active or run
-        if run.pk in held_ids:
+        if run.state == SyncRun.State.HELD and run.holds:
             health.held = run
         if run.pk == latest[run.flow_id]:
             health.latest = run
@@ -199,9 +221,10 @@ class Workers:
         return text % {"queues": ", ".join(self.silent), "span": span}
 
 
-def workers() -> Workers:
-    """Read the heartbeats: one query."""
-    beats = dict(WorkerHeartbeat.objects.order_by("queue").values_list("queue", "at"))
+def workers(rows: Iterable[WorkerHeartbeat] | None = None) -> Workers:
+    """How the workers are: one query, or none for a page that has read the heartbeats."""
+    read = WorkerHeartbeat.objects.order_by("queue") if rows is None else rows
+    beats = {row.queue: row.at for row in read if row.queue != WATCHDOG}  # no worker: it watches them
     if not beats:
         return Workers((gettext("all"),), None)
     silent = {name: at for name, at in beats.items() if timezone.now() - at > SILENT_AFTER}

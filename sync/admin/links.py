@@ -8,17 +8,22 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from integrations.rights import require
+from mappings import presets
 from mappings.models.mapping_set import Side
-from sync.admin import show
+from sync.admin import moves, show
 from sync.admin.base import ReadOnlyAdmin, light_accounts
 from sync.admin.filters import IntegrationFilter, choice_filter
+from sync.engine.routing import MOVED
 from sync.models import Change, EntityLink
+from sync.routes import destinations
 
 FrozenFilter = choice_filter(
     "frozen", gettext_lazy("frozen"), [("yes", gettext_lazy("Frozen")), ("no", gettext_lazy("Synced"))]
@@ -39,7 +44,11 @@ class LinkStateFilter(FrozenFilter):  # type: ignore[misc,valid-type]
 class LinkAdmin(ReadOnlyAdmin):
     """See the module's docstring."""
 
-    list_display = ("name", "crm_record", "ledger_record", "integration_name", "state", "synced", "linked_by")
+    heading = gettext_lazy("Records")
+    begins = True
+    nothing_yet = gettext_lazy("No record yet. Records appear here once they are linked with their counterpart.")
+    list_display = ("record", "crm_record", "ledger_record", "integration_name", "state", "synced", "linked_by")
+    list_display_links = None
     list_filter = (IntegrationFilter, LinkStateFilter)
     search_fields = ("title", "crm_id__exact", "ledger_id__exact")
     search_help_text = gettext_lazy("Name, CRM id, ledger id")
@@ -51,10 +60,33 @@ class LinkAdmin(ReadOnlyAdmin):
         (gettext_lazy("What both sides last agreed on"), {"fields": ("crm_values", "ledger_values")}),
         (gettext_lazy("History"), {"fields": ("linked", "linked_by", "synced")}),
     )
+    change_form_template = "admin/sync/entitylink/change_form.html"
     readonly_fields = (
         "state", "crm_record", "ledger_record", "integration_name", "changes",
         "crm_values", "ledger_values", "linked", "synced",
     )  # fmt: skip
+
+    def get_urls(self) -> list[URLPattern]:
+        """Moving comes before Django's own."""
+        move = path("<int:pk>/move/", self.admin_site.admin_view(self.move_one), name="sync_entitylink_move")
+        return [move, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With the way to another company, where the record may be moved."""
+        link = self.row(request, object_id)
+        more = {"may_move": request.user.has_perm("sync.move_record", link) and self._movable(link)}
+        return super().change_view(request, object_id, form_url, more | (extra_context or {}))
+
+    @staticmethod
+    def _movable(link: EntityLink) -> bool:
+        return not link.frozen_reason.startswith(MOVED) and bool(destinations(link))
+
+    def move_one(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Move the record to another company of the same CRM account, after telling what happens; needs a reason."""
+        require(request.user, "sync.move_record", self.row(request, pk))
+        return moves.page(request, self.admin_site, pk)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Lists do without the agreed values; a page needs them and the accounts' field names."""
@@ -66,19 +98,19 @@ class LinkAdmin(ReadOnlyAdmin):
         return rows.defer("agreed_crm", "agreed_ledger", "line_ids")
 
     @admin.display(description=gettext_lazy("name"))
-    def name(self, link: EntityLink) -> str:
-        """What people call the record."""
-        return link.title or link.ledger_id
+    def record(self, link: EntityLink) -> SafeString:
+        """What people call the record: the way to its values and history."""
+        return show.link(reverse("admin:record", args=[link.pk]), link.title or link.ledger_id)
 
     @admin.display(description=gettext_lazy("CRM record"))
     def crm_record(self, link: EntityLink) -> SafeString:
         """The record at the CRM."""
-        return show.outside(link.crm_url, f"{link.crm_object} {link.crm_id}")
+        return show.outside(link.crm_url, f"{presets.shown_object(link.crm_object)} {link.crm_id}")
 
     @admin.display(description=gettext_lazy("ledger record"))
     def ledger_record(self, link: EntityLink) -> SafeString:
         """The record in the ledger."""
-        return show.outside(link.ledger_url, f"{link.ledger_object} {link.ledger_id}")
+        return show.outside(link.ledger_url, f"{presets.shown_object(link.ledger_object)} {link.ledger_id}")
 
     @admin.display(description=gettext_lazy("integration"))
     def integration_name(self, link: EntityLink) -> SafeString:
@@ -90,6 +122,9 @@ class LinkAdmin(ReadOnlyAdmin):
         """Synced, or frozen with the reason."""
         if not link.frozen_reason:
             return show.status("ok", _("Synced"))
+        if link.frozen_reason.startswith(MOVED):
+            company = link.frozen_reason.removeprefix(MOVED).strip()
+            return show.status("off", _("Moved to %(company)s") % {"company": company})
         return format_html("{} {}", show.status("held", _("Frozen")), link.frozen_reason)
 
     @admin.display(description=gettext_lazy("last synced"))

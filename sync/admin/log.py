@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from sync.admin import show
+from sync.admin import log_words, show
 from sync.admin.base import ReadOnlyAdmin
 from sync.admin.change_page import event_name
 from sync.admin.filters import ChangeFilter, IntegrationFilter, RunFilter
@@ -24,6 +24,7 @@ from sync.models import SyncLogEntry
 class LogAdmin(ReadOnlyAdmin):
     """See the module's docstring."""
 
+    nothing_yet = gettext_lazy("Nothing has happened yet. Each step of each change leaves a line here.")
     list_display = ("time", "what", "message_short", "change_link", "run_link", "person", "integration_name")
     list_filter = (IntegrationFilter, RunFilter, ChangeFilter)
     search_fields = ("event__exact", "change__source_id__exact", "change__source_title")
@@ -60,7 +61,8 @@ class LogAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("message"))
     def message_short(self, entry: SyncLogEntry) -> str:
         """In words, shortened."""
-        return entry.message if len(entry.message) <= 120 else f"{entry.message[:119]}…"
+        text = log_words.said(entry.message)
+        return text if len(text) <= 120 else f"{text[:119]}…"
 
     @admin.display(description=gettext_lazy("change"))
     def change_link(self, entry: SyncLogEntry) -> SafeString | str:

@@ -7,23 +7,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from integrations.errors import ErrorClass
-from sync.admin import health, show, steps
-from sync.admin.base import Question, ReadOnlyAdmin, ask, confirmed
+from integrations.rights import require
+from mappings import presets
+from sync.admin import health, show
+from sync.admin.base import ReadOnlyAdmin
 from sync.admin.filters import FlowFilter, IntegrationFilter, choice_filter
-from sync.admin.plan_views import approve_plan, cancel_plan, company, plan_context
+from sync.admin.plan_export import export
+from sync.admin.plan_steps import (
+    approve_plan,
+    approve_some,
+    cancel_plan,
+    resume_run,
+    stop_run,
+)
+from sync.admin.plan_views import company, plan_context, what_moved
+from sync.admin.run_calls import calls_in_words
 from sync.models import Change, SyncLogEntry, SyncRun
-from sync.states import State
 
 StateFilter = choice_filter("state", gettext_lazy("state"), SyncRun.State.choices)
 TriggerFilter = choice_filter("trigger", gettext_lazy("started by"), SyncRun.Kind.choices)
@@ -33,6 +44,8 @@ TriggerFilter = choice_filter("trigger", gettext_lazy("started by"), SyncRun.Kin
 class RunAdmin(ReadOnlyAdmin):
     """See the module's docstring."""
 
+    begins = True
+    nothing_yet = gettext_lazy("No run yet. Runs appear here once a flow is on and both sides are connected.")
     list_display = (
         "title",
         "integration_name",
@@ -47,15 +60,16 @@ class RunAdmin(ReadOnlyAdmin):
     list_filter = (StateFilter, TriggerFilter, FlowFilter, IntegrationFilter)
     search_fields = ("flow__name", "integration__name", "error_code")
     search_help_text = gettext_lazy("Flow, integration, error code")
-    related = ("flow", "integration__organization", "user", "approved_by", "mapping_set")
+    related = ("flow", "integration__organization", "user", "approved_by", "mapping_set", "stopped_by")
     sortable_by = ()
     actions = None
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """A correlation id finds its run; other text is searched in names and codes."""
-        return show.by_uuid(queryset, "correlation_id", search_term) or super().get_search_results(
-            request, queryset, search_term
-        )
+        if by_id := show.by_uuid(queryset, "correlation_id", search_term):
+            return by_id
+        found, doubled = super().get_search_results(request, queryset, search_term)
+        return found | queryset.filter(flow__name__in=presets.stored(search_term)), doubled
 
     def get_urls(self) -> list[URLPattern]:
         """The buttons' addresses before Django's own."""
@@ -67,17 +81,21 @@ class RunAdmin(ReadOnlyAdmin):
                 self.tool(self.approve_selected, "sync.approve_flow"),
                 name="sync_syncrun_approve_selected",
             ),
+            path("<int:pk>/stop/", self.tool(self.stop, "sync.run_flow"), name="sync_syncrun_stop"),
+            path("<int:pk>/resume/", self.tool(self.resume, "sync.run_flow"), name="sync_syncrun_resume"),
+            path("<int:pk>/export/", self.admin_site.admin_view(self.export), name="sync_syncrun_export"),
         ]
         return tools + super().get_urls()
 
     def row(self, request: HttpRequest, pk: str | int) -> SyncRun:
-        """One run with both accounts; the target's schema gives the fields their names."""
-        found = super().row(request, pk)
+        """One run with both accounts; the target's schema gives the fields their names. One query."""
         accounts = ("crm_account", "ledger_account")
         secrets = ("access_token", "refresh_token", "usage")
-        integration = type(found.integration).objects.select_related("organization", *accounts)
-        integration = integration.defer(*(f"{account}__{name}" for account in accounts for name in secrets))
-        found.integration = found.flow.integration = integration.get(pk=found.integration_id)
+        runs = self.own(request, [str(pk)]).select_related(*(f"integration__{account}" for account in accounts))
+        found = runs.defer(*(f"integration__{account}__{name}" for account in accounts for name in secrets)).first()
+        if found is None:
+            raise Http404
+        found.flow.integration = found.integration
         return found  # type: ignore[no-any-return]
 
     def change_view(
@@ -94,7 +112,12 @@ class RunAdmin(ReadOnlyAdmin):
             "run": run,
             "status": show.run_status(run),
             "progress": health.progress(run, plan["by_state"]),
-            "moving": run.state in SyncRun.ACTIVE,
+            "moving": run.state in SyncRun.ACTIVE and run.stopped_at is None,
+            "stopped": show.when(run.stopped_at) if run.stopped_at else "",
+            "may_run": request.user.has_perm("sync.run_flow", run),
+            "may_stop": run.state in SyncRun.ACTIVE and run.stopped_at is None,
+            "match_url": reverse("admin:match", args=[run.pk]) if run.flow_id else "",
+            **what_moved(run, plan["by_state"]),
             "company": company(run),
             "flow_url": show.page_url(run.flow),
             "log_url": show.rows_url(SyncLogEntry, run=run.pk),
@@ -102,10 +125,10 @@ class RunAdmin(ReadOnlyAdmin):
             "started": show.when(run.started_at),
             "took": show.took(run),
             "approved": show.when(run.approved_at),
-            "api_calls": sorted(run.api_calls.items()),
-            "api_total": sum(run.api_calls.values()),
+            "api_calls": calls_in_words(run.api_calls),
+            "api_total": show.number(sum(run.api_calls.values())),
             "error": ErrorClass(run.error_class).label if run.error_class else "",
-            "may_approve": self.has_approve_permission(request),
+            "may_approve": self.has_approve_permission(request, run),
         }  # fmt: skip
         return TemplateResponse(request, "admin/sync/syncrun/plan.html", context)
 
@@ -120,33 +143,22 @@ class RunAdmin(ReadOnlyAdmin):
         return cancel_plan(self, request, run)
 
     def approve_selected(self, request: HttpRequest, run: SyncRun) -> HttpResponse:
-        """Approve the ticked changes only, after asking."""
-        back = HttpResponseRedirect(show.page_url(run))
-        ticked = [value for value in request.POST.getlist("change") if value.isdecimal()]
-        changes = Change.objects.filter(run=run, pk__in=ticked, state=State.HELD)
-        total = changes.count()
-        if not total:
-            self.message_user(request, _("Tick the changes that you want to approve."), messages.WARNING)
-            return back
-        if not confirmed(request):
-            title = ngettext("Approve %(n)s change in %(company)s?", "Approve %(n)s changes in %(company)s?", total)
-            question = Question(
-                title=title % {"n": total, "company": company(run)},
-                sentences=[_("The others of this plan keep waiting.")],
-                button=ngettext("Approve %(n)s change", "Approve %(n)s changes", total) % {"n": total},
-                cancel_url=show.page_url(run),
-                fields=[("change", value) for value in ticked],
-                opts=self.opts,
-            )
-            return ask(request, self.admin_site, question)
-        approved = steps.approve_selected(changes, request.user)
-        if approved:
-            text = ngettext("%(n)s change was approved.", "%(n)s changes were approved.", approved)
-            self.message_user(request, text % {"n": approved}, messages.SUCCESS)
-        else:
-            text = _("The integration only observes: switch it to live before approving.")
-            self.message_user(request, text, messages.ERROR)
-        return back
+        """Approve the ticked changes, or those that the filter of the address shows."""
+        return approve_some(self, request, run)
+
+    def stop(self, request: HttpRequest, run: SyncRun) -> HttpResponse:
+        """Stop after what is under way."""
+        return stop_run(self, request, run)
+
+    def resume(self, request: HttpRequest, run: SyncRun) -> HttpResponse:
+        """Go on."""
+        return resume_run(self, request, run)
+
+    def export(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """What the filter shows, as a spreadsheet."""
+        run = self.row(request, pk)
+        require(request.user, "sync.view_syncrun", run)
+        return export(request, run)
 
     # --- columns --------------------------------------------------------------------------------------------
 

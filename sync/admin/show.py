@@ -64,7 +64,9 @@ def change_status(change: Change) -> SafeString:
 
 
 def run_status(run: SyncRun) -> SafeString:
-    """How a run stands."""
+    """How a run stands; one that a person stopped says so."""
+    if run.stopped_at is not None:
+        return status("held", _("Stopped"))
     return status(RUN_TONES[run.state], run.get_state_display())
 
 
@@ -82,6 +84,11 @@ def when(moment: datetime | None, empty: str = "–") -> SafeString:
     return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, _said(local))
 
 
+def said(moment: datetime) -> str:
+    """A moment as people say it, for a sentence."""
+    return _said(timezone.localtime(moment))
+
+
 def _said(local: datetime) -> str:
     days = (local.date() - timezone.localdate()).days
     clock = f"{local:%H:%M}"
@@ -91,7 +98,7 @@ def _said(local: datetime) -> str:
         return _("yesterday %(time)s") % {"time": clock}
     if days == 1:
         return _("tomorrow %(time)s") % {"time": clock}
-    return date_format(local, "j M" if local.year == timezone.localdate().year else "j M Y")
+    return date_format(local, "MONTH_DAY_FORMAT" if local.year == timezone.localdate().year else "DATE_FORMAT")
 
 
 def duration(span: timedelta) -> str:
@@ -171,12 +178,17 @@ def outside(url: str, text: object) -> SafeString:
 
 def value(data: Any) -> SafeString:
     """One stored value as a person reads it: blank as ∅, long text folded."""
-    text = _text(load(data) if not isinstance(data, dict) or "$" in data else json.dumps(data, ensure_ascii=False))
-    if not text:
+    said = text(data)
+    if not said:
         return format_html('<span class="lb-blank" title="{}">{}</span>', _("empty"), EMPTY)
-    if len(text) <= LONG:
-        return format_html("{}", text)
-    return format_html("<details><summary>{}…</summary>{}</details>", text[: LONG - 24].rstrip(), text)
+    if len(said) <= LONG:
+        return format_html("{}", said)
+    return format_html("<details><summary>{}…</summary>{}</details>", said[: LONG - 24].rstrip(), said)
+
+
+def text(data: Any) -> str:
+    """One stored value as plain text; "" for nothing."""
+    return _text(load(data) if not isinstance(data, dict) or "$" in data else json.dumps(data, ensure_ascii=False))
 
 
 def _text(typed: Any) -> str:
@@ -186,6 +198,8 @@ def _text(typed: Any) -> str:
         return ", ".join(_text(item) for item in typed)
     if isinstance(typed, datetime) and timezone.is_aware(typed):
         return show(timezone.localtime(typed))
+    if isinstance(typed, Decimal):
+        return number_format(show(typed), use_l10n=True, force_grouping=True)
     return show(typed)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from sync import queue
-from sync.engine.approve import approve, approve_changes
+from sync.engine.approve import approve, approve_many
 from sync.flows import set_up_again, switch_off, switch_on
 from sync.models import Flow, SyncLogEntry, SyncRun
 
@@ -54,15 +54,18 @@ def set_up(flow: Flow, user: Any) -> None:
     request_run([flow], PLAN, user)
 
 
-def approve_plan(run: SyncRun, user: Any) -> None:
-    """Approve all that `run` holds and ring the workers. Raises `ValueError` when the integration may not write."""
-    approve(run, user)
-    queue.kick(queue.BULK)
+def approve_plan(run: SyncRun, user: Any) -> bool:
+    """Approve all that `run` holds and ring the workers; False when it waits no longer. Raises `ValueError` when the
+    integration may not write."""
+    done = approve(run, user)
+    if done:
+        queue.kick(queue.BULK)
+    return done
 
 
 def approve_selected(changes: Any, user: Any) -> int:
-    """Approve those of `changes` that wait, and ring the workers; returns how many."""
-    approved = approve_changes(changes, user)
+    """Approve those of `changes` that wait, however many, and ring the workers; returns how many."""
+    approved = approve_many(changes, user)
     if approved:
         queue.kick(queue.BULK)
     return approved

@@ -17,12 +17,17 @@ from integrations.connector import Outcome, Value
 from integrations.errors import Conflict, SyncError
 from mappings.merge import same
 from sync.bulk import insert_rows, update_rows
-from sync.engine import links
+from sync.engine import links, two_way
+from sync.engine.aftermath import act_of, after_write, former
 from sync.engine.context import FlowContext
+from sync.engine.failpoints import reach
+from sync.engine.follow_up import write_back
+from sync.engine.kin import look_again_at_kin
 from sync.engine.outcomes import Verdict, verdict
 from sync.engine.store import release_waiting
-from sync.models import Change, EntityLink, SyncLogEntry
-from sync.states import State, move
+from sync.models import Change, EntityLink, Flow, SyncLogEntry
+from sync.pingpong_counts import written
+from sync.states import Action, State, move
 from sync.values import dump_all, load_all
 
 
@@ -45,8 +50,14 @@ def confirm(ctx: FlowContext, outcomes: Sequence[tuple[Change, Outcome]]) -> Cou
     return counts
 
 
+def _meant_another(ctx: FlowContext, change: Change, outcome: Outcome, link: EntityLink) -> bool:
+    """Whether the source of a create was linked to something else while it was under way: the new record would be
+    hidden behind that link."""
+    return change.action == Action.CREATE and links.target_id(ctx.flow, link) != outcome.id
+
+
 def _clash(outcome: Outcome) -> Outcome:
-    text = "The record was written, but it is linked to another record already."
+    text = "The record was written, but one of the two is linked to another record already."
     return Outcome(key=outcome.key, id=outcome.id, error=Conflict(text, code="link_taken", record=outcome.id))
 
 
@@ -60,10 +71,13 @@ def _apply(ctx: FlowContext, outcomes: Sequence[tuple[Change, Outcome]]) -> Coun
         known: list[EntityLink] = []
         for change, outcome in outcomes:
             link = existing.get(change.source_id)
+            if link and _meant_another(ctx, change, outcome, link):
+                raise IntegrityError("linked to another record meanwhile")
             (known if link else fresh).append(_link(ctx, change, outcome, link))
         insert_rows(fresh)
         update_rows(known, _LINK_COLUMNS)
         _store_targets(outcomes)
+        written(flow, [change for change, _o in outcomes])
         rows = Change.objects.filter(pk__in=[change.pk for change, _o in outcomes])
         if len(outcomes) == 1:  # a single create: only the process that sent it may conclude it
             rows = rows.filter(fence=outcomes[0][0].fence)
@@ -76,16 +90,22 @@ def _apply(ctx: FlowContext, outcomes: Sequence[tuple[Change, Outcome]]) -> Coun
             error_message="",
             problems=[],
         )
+        if len(outcomes) == 1 and not done:
+            transaction.set_rollback(True)  # somebody else owns the change by now: neither link nor follow-up is ours
+            return Counter()
         release_waiting(ctx.integration.pk, [f"{flow.slug}:{change.source_id}" for change, _o in outcomes])
-        _plan_stale_again(done)
+        _go_on(ctx, outcomes, set(done))
+        reach("confirm.before_commit")
+    reach("confirm.committed")
     return Counter({str(State.APPLIED): len(done)})
 
 
 _LINK_COLUMNS = [
     "sent_crm",
     "sent_ledger",
-    "agreed_crm", "agreed_ledger", "crm_fingerprint", "ledger_fingerprint", "crm_version", "ledger_version",
-    "line_ids", "crm_url", "ledger_url", "title", "synced_at",
+    "agreed_crm", "agreed_ledger", "agreed_under",
+    "crm_fingerprint", "ledger_fingerprint", "crm_version", "ledger_version",
+    "line_ids", "former", "crm_url", "ledger_url", "title", "synced_at",
 ]  # fmt: skip
 
 
@@ -97,7 +117,10 @@ def _link(ctx: FlowContext, change: Change, outcome: Outcome, link: EntityLink |
         link.linked_by = (change.match_rule or "created")[:200]
     source, target = links.sides(flow)
     agreed: dict[str, Value] = dict(load_all(getattr(link, f"agreed_{target}")))
-    agreed |= load_all(change.agreed) | load_all(change.payload.get("fields", {})) | dict(outcome.returned)
+    written = change.payload.get("fields", {})
+    # A remote may return the whole record: what flows both ways and was not written is nothing that we agreed on.
+    returned = {n: v for n, v in outcome.returned.items() if n in written or n not in ctx.shared.made_of}
+    agreed |= load_all(change.agreed) | load_all(written) | returned
     setattr(link, f"agreed_{target}", dump_all(_mapped_only(ctx, agreed)))
     respelled = {
         name: value
@@ -105,14 +128,19 @@ def _link(ctx: FlowContext, change: Change, outcome: Outcome, link: EntityLink |
         if name in outcome.returned and not same(value, outcome.returned[name])
     }
     kept = {k: v for k, v in getattr(link, f"sent_{target}").items() if k not in change.payload.get("fields", {})}
-    setattr(link, f"sent_{target}", kept | dump_all(respelled))
-    links.looked(flow, link, change.source_fingerprint, change.source_version)
-    lines = link.line_ids or {}
+    setattr(link, f"sent_{target}", kept | dump_all(respelled) | change.payload.get("wanted", {}))
+    if "undo" not in change.payload:  # it wrote its own fields only: what else moved at the source is still to be seen
+        links.looked(flow, link, change.source_fingerprint, change.source_version)
+    two_way.remember(flow, link, change.payload.get("agree") or {}, change.mapping_set_id or ctx.mapping_set.pk)
+    lines = dict(links.lines(flow, link))
     if change.payload.get("lines") is not None:
         lines = lines | {"ids": dict(outcome.line_ids), "print": change.payload.get("lines_print", "")}
     if change.payload.get("links"):
         lines = lines | {"links": change.payload["links"]}
-    link.line_ids = lines
+    if lines:
+        link.line_ids = {**link.line_ids, target: lines}
+    if change.generation > 1 and change.action == Action.CREATE:
+        link.former = former(ctx, change.source_id)
     link.title = change.source_title or link.title
     setattr(link, f"{target}_url", outcome.url or change.target_url or getattr(link, f"{target}_url"))
     setattr(link, f"{source}_url", change.source_url or getattr(link, f"{source}_url"))
@@ -123,6 +151,7 @@ def _link(ctx: FlowContext, change: Change, outcome: Outcome, link: EntityLink |
 def _mapped_only(ctx: FlowContext, values: Mapping[str, Value]) -> dict[str, Value]:
     """Only fields that the mapping writes: the link is not a mirror of the remote record."""
     wanted = {rule.target for rule in ctx.mapping.fields if rule.scope == "header"}
+    wanted |= {rule.target_field for rule in ctx.mapping.links if rule.target_field}
     return {name: value for name, value in values.items() if name in wanted}
 
 
@@ -137,41 +166,70 @@ def _store_targets(outcomes: Sequence[tuple[Change, Outcome]]) -> None:
     update_rows(changed, ["target_id", "target_url", "target_title"])
 
 
-def _plan_stale_again(ids: Sequence[int]) -> None:
-    """Records whose source changed while their write was under way get a new plan."""
-    stale = list(Change.objects.filter(pk__in=ids, stale=True))
-    Change.objects.bulk_create(
-        Change(
-            integration_id=change.integration_id,
-            flow_id=change.flow_id,
-            run_id=change.run_id,
-            mapping_set_id=change.mapping_set_id,
-            action=change.action,
-            state=State.RETRYING,
-            replan=True,
-            source_id=change.source_id,
-            source_title=change.source_title,
-            reason=change.reason,
-        )
-        for change in stale
-    )
+def _go_on(ctx: FlowContext, outcomes: Sequence[tuple[Change, Outcome]], done: set[int]) -> None:
+    """What follows: the number goes back to the source, a document's totals are compared, and a source that changed
+    while its write was under way is planned again."""
+    applied = [change for change, _o in outcomes if change.pk in done]
+    stale = set(Change.objects.filter(pk__in=done, stale=True).values_list("pk", flat=True))
+    made = [change for change in applied if change.action in (Action.CREATE, Action.LINK)]
+    write_back(ctx.flow, [change.target_id for change in made], lane=made[0].lane if made else "bulk")
+    look_again_at_kin(ctx, made)
+    following = []
+    for change in applied:
+        change.stale = change.pk in stale
+        act = after_write(ctx, change, change.target_id) if _wrote(change) else None
+        if act is None and change.stale:
+            act = act_of(change, "", "", {})
+            act.action, act.state, act.replan, act.payload = change.action, State.RETRYING, True, {}
+            act.stale = False
+        if act is not None:
+            following.append(act)
+    Change.objects.bulk_create(following)
+    _learn_currencies(ctx, {change.currency for change in applied if change.currency})
+
+
+def _learn_currencies(ctx: FlowContext, used: set[str]) -> None:
+    """A currency that went out once, which may have been after a consultant's approval, is no first one any more."""
+    new = used - set(ctx.flow.seen_currencies)
+    if new and (ctx.flow.currency_field or ctx.mapping.promise is not None):
+        ctx.flow.seen_currencies = sorted({*ctx.flow.seen_currencies, *new})
+        Flow.objects.filter(pk=ctx.flow.pk).update(seen_currencies=ctx.flow.seen_currencies)
+
+
+def _wrote(change: Change) -> bool:
+    payload = change.payload
+    return bool(payload.get("fields") or payload.get("lines") is not None or payload.get("links"))
 
 
 def _fail(ctx: FlowContext, change: Change, outcome: Outcome) -> Counter[str]:
     error = outcome.error or SyncError("failed without an error", code="no_error")
     repeatable = bool(change.target_id) or ctx.flow.target_object in ctx.target.idempotent
     decided: Verdict = verdict(change, error, repeatable=repeatable)
+    # What was made although it clashed is remembered: no plan makes it again.
+    known = change.action == Action.CREATE and decided.state == State.REVIEW
+    made = {"target_id": outcome.id} if known and outcome.id else {}
+    named = _named(ctx, error) if known else {}
     with transaction.atomic():
         moved = move(
-            Change.objects.filter(pk=change.pk),
+            Change.objects.filter(pk=change.pk, fence=change.fence),
             decided.state,
             message=decided.message[:2000],
             log=False,
-            **decided.updates,
+            **decided.updates | made | named,
         )
         if moved:
             _log_failure(change, decided, outcome)
+        reach("fail.before_commit")
+    reach("fail.committed")
     return Counter({str(decided.state): len(moved)})
+
+
+def _named(ctx: FlowContext, error: SyncError) -> dict[str, Any]:
+    """The records that a refusal names as those that are there already: a person may link to one of them."""
+    name = ctx.flow.target_object
+    ids = error.context.get("matches") or ()
+    rows = [{"id": key, "title": key, "url": ctx.target.record_url(name, key), "fields": {}} for key in ids]
+    return {"candidates": rows[:20]} if rows else {}
 
 
 def _log_failure(change: Change, decided: Verdict, outcome: Outcome) -> None:

@@ -8,24 +8,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cache
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from integrations.connector import Record, Value
-from integrations.errors import ErrorClass, SyncError
+from mappings.expressions import is_blank
 from mappings.mapper import Mapped, Problem
 from mappings.merge import FieldDiff, Merged, merge
-from sync.engine import links
+from sync import pingpong
+from sync.engine import conflicts, demands, feedback, links, promises, undoing
+from sync.engine.checklist import of_mapping
 from sync.engine.context import FlowContext
 from sync.engine.extract import Extracted
+from sync.engine.likeness import likeness, ranked
+from sync.engine.lookups import Found
 from sync.engine.match import Match
-from sync.models import Change, Flow
+from sync.engine.needs import Need
+from sync.engine.problems import missing_link
+from sync.engine.recheck import core_fingerprint
+from sync.models import Change, Flow, MatchDecision
 from sync.states import Action, State
 from sync.texts import in_every_language, say
-from sync.values import dump, dump_all, show
+from sync.values import dump_all
 
 
 @dataclass(slots=True)
@@ -34,6 +40,10 @@ class Related:
 
     ids: dict[tuple[str, str], str] = field(default_factory=dict)
     flows: dict[str, Flow] = field(default_factory=dict)
+    needs: dict[tuple[str, str], Need] = field(default_factory=dict)
+    found: Mapping[str, Found] = field(default_factory=dict)
+    made: dict[str, Change] = field(default_factory=dict)
+    generations: dict[str, int] = field(default_factory=dict)
 
 
 class Draft:
@@ -42,6 +52,10 @@ class Draft:
     def __init__(self, ctx: FlowContext, record: Record, mapped: Mapped, extracted: Extracted) -> None:
         self.ctx, self.record, self.mapped = ctx, record, mapped
         self.link = extracted.links.get(record.id)
+        self.checks: list[dict[str, Any]] = of_mapping(mapped.checks)
+        self.needs: list[dict[str, Any]] = []
+        self.fixed: dict[str, Value] = {}
+        self.snapshot: dict[str, Any] = {}
         self.change = Change(
             integration=ctx.integration,
             flow=ctx.flow,
@@ -51,15 +65,25 @@ class Draft:
             source_url=record.url[:300],
             source_fingerprint=extracted.fingerprints[record.id],
             source_version=record.version,
+            core_fingerprint=core_fingerprint(ctx, record) if ctx.mapping.promise else "",
             target_id=links.target_id(ctx.flow, self.link) if self.link else "",
         )
+        feedback.note(ctx, self.change, record)
         self.problems: list[Problem] = list(mapped.problems)
+        if any(problem.code == "filter" for problem in self.problems):
+            # Whether anybody asked for the record is not known, and to be told is to have been asked.
+            self.change.to_tell = False
 
     def skip(self) -> Change:
         """Nothing to do, on purpose: the reason is kept with the record."""
         if self.mapped.skip:
             return self._skipped(in_every_language(self.mapped.skip))
         return self._skipped(in_every_language(_("The flow's filter leaves this record out.")))
+
+    def ignored(self, decision: MatchDecision) -> Change:
+        """Left out because a person said so, until somebody takes that back."""
+        reason = say(_("{person} left this record out."), person=decision.by or "?")
+        return self._skipped(in_every_language(reason), "ignored")
 
     def _skipped(self, reason: dict[str, str], code: str = "") -> Change:
         self.change.action, self.change.state = Action.SKIP, State.SKIPPED
@@ -68,10 +92,23 @@ class Draft:
 
     def decide(self, match: Match | None, current: Mapping[str, Record], related: Related) -> Change | None:
         """The change for this record; None when the linked target already holds everything."""
+        change = self._decide(match, current, related)
+        if change is not None:
+            change.checks = self.checks
+            promises.show(self, related)
+            if made := self.ctx.may_be_made.get(self.record.id):
+                change.payload = {**change.payload, "create": sorted(made)}
+        elif self.ctx.mapping.promise is not None:
+            promises.weigh(self)
+        return change
+
+    def _decide(self, match: Match | None, current: Mapping[str, Record], related: Related) -> Change | None:
         write_links = self._links(related)
+        demands.registers(self, related)
         target = current.get(self.change.target_id) if self.link else (match.target if match else None)
         if self.link and target is None:
-            return self._conflict(
+            return conflicts.conflict(
+                self.change,
                 "target_gone",
                 say(
                     _("The linked record {id} is no longer there. Restore it, or unlink and let it be created again."),
@@ -80,24 +117,67 @@ class Draft:
             )
         if match is not None:
             self.change.match_rule, self.change.claim = match.rule[:200], match.claim[:120]
+            if match.gone:
+                return conflicts.chosen_gone(self.change, match.gone)
             if target is None and (match.candidates or match.taken_by):
-                return self._ambiguous(match)
+                scored = ranked(self.ctx, self.record, self.mapped, match.candidates)
+                return conflicts.ambiguous(self.change, match, scored)
+            if target is not None:
+                self.change.score = likeness(self.ctx, self.record, self.mapped, target).score
+        if match is not None and target is None and (before := related.made.get(self.record.id)) is not None:
+            return conflicts.made_before(self.change, self.ctx.flow.target_object, before)
         merged = self._merge(target)
+        self.snapshot = self.ctx.shared.snapshot(self.record, target, merged, self.ctx.undo.get(self.record.id))
         if self.problems:
-            return self._blocked()
+            return conflicts.blocked(self.change, self.problems)
         if merged.conflicts:
-            return self._both_changed(merged)
+            self.change.payload = {"seen": self.ctx.shared.seen(self.record, merged)}
+            return conflicts.both_changed(self.change, merged)
         return self._write(merged, target, write_links)
 
+    def quiet(self) -> bool:
+        """Whether nothing that flows both ways has changed here since both sides agreed: the target need not be read.
+        That is how the echo of ten thousand imported records costs no call. One-way flows always look."""
+        if self.record.id in self.ctx.undo:
+            return False
+        if not self.ctx.shared.made_of or self.link is None or self.problems or self.ctx.mapping.promise is not None:
+            return False
+        if self.mapped.lines is not None or self.ctx.mapping.links or self.ctx.mapping.lookups:
+            return False
+        merged = merge(
+            self.ctx.mapping,
+            self.mapped.fields,
+            links.agreed(self.ctx.flow, self.link),
+            None,
+            is_new=False,
+            sent=links.sent(self.ctx.flow, self.link),
+            settled=self.ctx.shared.settled(self.link, self.record),
+        )
+        return not merged.changes and not merged.conflicts
+
     def _merge(self, target: Record | None) -> Merged:
-        return merge(
+        merged = merge(
             self.ctx.mapping,
             self.mapped.fields,
             links.agreed(self.ctx.flow, self.link) if self.link else None,
             target.fields if target else None,
             is_new=target is None,
             sent=links.sent(self.ctx.flow, self.link) if self.link else None,
+            settled=self.ctx.shared.settled(self.link, self.record),
+            first_meeting=frozenset(self.ctx.shared.made_of) if not self.link else frozenset(),
         )
+        self.ctx.refused_blanks.update(
+            diff.field for diff in merged.kept if is_blank(diff.after) and not is_blank(diff.before)
+        )
+        if self.link is not None:
+            merged = pingpong.leave_paused(merged, self.ctx.paused.get(self.link.pk, ()))
+            merged = undoing.put_back(self, merged, target)
+        for name, value in self.fixed.items():
+            before = target.fields.get(name) if target else None
+            if before != value:
+                merged.changes[name] = value
+                merged.diffs.append(FieldDiff(name, before, value, ""))
+        return merged
 
     def _links(self, related: Related) -> dict[str, str]:
         """Associations to set, by name; a required one that is missing becomes a problem of this record."""
@@ -106,28 +186,38 @@ class Draft:
             key = self.mapped.links.get(rule.name)
             if not key:
                 continue
-            if target := related.ids.get((rule.related, key)):
+            target = related.ids.get((rule.related, key), "")
+            if rule.target_field:
+                demands.related(self, rule, key, target, related)
+            elif target:
                 resolved[rule.name] = target
             elif rule.required:
                 self.change.waits_for = f"{rule.related}:{key}"
-                self.problems.append(_missing_link(rule.name, key, rule.related, related.flows.get(rule.related)))
+                self.problems.append(missing_link(rule.name, key, rule.related, related.flows.get(rule.related)))
         return resolved
 
     def _write(self, merged: Merged, target: Record | None, write_links: Mapping[str, str]) -> Change | None:
         change, flow = self.change, self.ctx.flow
         lines_changed = self.mapped.lines is not None and self._lines_print() != self._known("print")
         links_changed = dict(write_links) != (self._known("links") or {})
-        if self.link and not merged.changes and not lines_changed and not links_changed:
+        header_changed = bool(merged.changes) or self._awaited()
+        if self.link and not header_changed and not lines_changed and not links_changed:
             return None
+        locked = target.fields.get(self.ctx.target.locks.get(flow.target_object, "")) if target else None
+        if self.link and locked and (header_changed or lines_changed):
+            return conflicts.locked(self.change, str(locked), merged)
+        if target is not None and not self.link and not flow.may_update:
+            merged, header_changed = Merged(kept=merged.kept), False
+            lines_changed = links_changed = False  # only the link is made
         if target is None and not flow.may_create:
             return self._skipped(in_every_language(_("This flow may not create records.")), "create_off")
-        if target is not None and not flow.may_update and (merged.changes or lines_changed or links_changed):
+        if target is not None and not flow.may_update and (header_changed or lines_changed or links_changed):
             return self._skipped(in_every_language(_("This flow may not update records.")), "update_off")
         change.action = Action.UPDATE if self.link else Action.LINK if target else Action.CREATE
         change.target_id = target.id if target else ""
         change.target_title = (target.title if target else "")[:300]
         change.target_url = (target.url if target else "")[:300]
-        change.diff = [_row(diff) for diff in merged.diffs]
+        change.diff = [conflicts.diff_row(diff) for diff in merged.diffs]
         change.reason = self._reason(merged)
         change.payload = {
             "fields": dump_all(merged.changes),
@@ -135,14 +225,36 @@ class Draft:
             "lines": [dump_all(line) for line in self.mapped.lines or ()] if lines_changed else None,
             "lines_print": self._lines_print(),
             "links": dict(write_links) if links_changed else {},
+            **({"needs": self.needs} if self.needs else {}),
+            **({"first_write": True} if self._by_hand() else {}),
+            **({"agree": self.snapshot} if self.snapshot else {}),
+            **({"kin": kin} if (kin := self._kin()) else {}),
+            **undoing.payload(self),
         }
-        change.agreed = dump_all({diff.field: diff.before for diff in merged.kept})
-        self._weigh()
+        shared = {*self.ctx.shared.made_of, *self.ctx.paused.get(self.link.pk if self.link else 0, ())}
+        # What agrees there is in the snapshot, the rest must not count as agreed.
+        change.agreed = dump_all({diff.field: diff.before for diff in merged.kept if diff.field not in shared})
+        promises.weigh(self)
         return change
+
+    def _awaited(self) -> bool:
+        """Whether the document is to name a record, such as another customer, that is created before it is sent."""
+        return any("source" in need and not need["found"] for need in self.needs)
+
+    def _kin(self) -> list[str]:
+        """Source ids of records of this same flow that this one speaks of, such as the invoice that it credits."""
+        own = [rule.name for rule in self.ctx.mapping.links if rule.related == self.ctx.flow.slug]
+        return sorted({key for name in own if (key := self.mapped.links.get(name))})
+
+    def _by_hand(self) -> bool:
+        """Whether this would be our first write into a document that a person made and linked."""
+        if self.link is None or self.ctx.mapping.promise is None:
+            return False
+        return not links.agreed(self.ctx.flow, self.link) and not links.lines(self.ctx.flow, self.link)
 
     def _reason(self, merged: Merged) -> dict[str, str]:
         if self.change.action == Action.LINK:
-            why = in_every_language(say(_("Found by: {rule}."), rule=_rule_name(self.change.match_rule)))
+            why = in_every_language(conflicts.why_linked(self.change.match_rule))
         else:
             why = _plain(self.change.action)
         if not merged.kept:
@@ -152,153 +264,18 @@ class Draft:
         )
         return {code: f"{text} {kept[code]}" for code, text in why.items()}
 
-    def _weigh(self) -> None:
-        """Amount and currency of the change, for the limits that ask a person first."""
-        amount = self.mapped.fields.get(self.ctx.flow.amount_field)
-        if isinstance(amount, Decimal):
-            self.change.amount = amount.quantize(Decimal("0.01"))
-        self.change.currency = str(self.mapped.fields.get(self.ctx.flow.currency_field) or "")[:3]
-
     def _lines_print(self) -> str:
         return lines_print(self.mapped.lines)
 
     def _known(self, key: str) -> Any:
         """What the link remembers of lines and associations: `print`, `ids`, `links`."""
-        return self.link.line_ids.get(key) if self.link else None
-
-    def _blocked(self) -> Change:
-        first = self.problems[0]
-        waits = [p for p in self.problems if p.error_class == ErrorClass.DEPENDENCY]
-        worst = next((p for p in self.problems if p.error_class != ErrorClass.DEPENDENCY), first)
-        change = self.change
-        change.action, change.state = Action.BLOCKED, State.REVIEW
-        change.problems = [problem_row(problem) for problem in self.problems]
-        change.reason = {
-            code: " ".join(row["message"][code] for row in change.problems) for code in change.problems[0]["message"]
-        }
-        change.error_class, change.error_code = worst.error_class, worst.code
-        change.error_message, change.error_field, change.error_value = (
-            str(worst.message),
-            worst.field,
-            worst.value[:500],
-        )
-        change.error_fingerprint = error_fingerprint(worst.error_class, worst.code, worst.field, worst.value)
-        if not waits and worst.code == "option_unknown":
-            change.waits_for = option_key(self.ctx.flow.target_object, worst.field, worst.value)[:200]
-        return change
-
-    def _conflict(self, code: str, message: object, candidates: Sequence[Record] = ()) -> Change:
-        change = self.change
-        change.action, change.state = Action.CONFLICT, State.REVIEW
-        change.reason = in_every_language(message)
-        change.error_message = change.reason["en"]
-        change.error_class, change.error_code = ErrorClass.CONFLICT, code
-        change.error_fingerprint = error_fingerprint(ErrorClass.CONFLICT, code, change.match_rule, "")
-        change.candidates = [
-            {"id": c.id, "title": c.title, "url": c.url, "fields": {k: show(v) for k, v in c.fields.items() if v}}
-            for c in candidates[:20]
-        ]
-        return change
-
-    def _ambiguous(self, match: Match) -> Change:
-        rule = _rule_name(match.rule or match.claim)
-        if match.taken_by:
-            text = _("{rule} points to a record that belongs to {owner} already. Decide which of the two it is.")
-            return self._conflict("taken", say(text, rule=rule, owner=match.taken_by), match.candidates)
-        if match.suggested:
-            text = _("{rule} suggests records that may be the same ({count}). Choose one, or let a new one be created.")
-            code = "suggested"
-        else:
-            text = _("{rule} finds several records ({count}). Choose the right one, or let a new one be created.")
-            code = "ambiguous"
-        return self._conflict(code, say(text, rule=rule, count=len(match.candidates)), match.candidates)
-
-    def _both_changed(self, merged: Merged) -> Change:
-        fields = ", ".join(diff.field for diff in merged.conflicts)
-        change = self._conflict(
-            "both_changed",
-            say(_("Both sides changed {fields} since the last sync. Decide which value counts."), fields=fields),
-        )
-        change.diff = [_row(diff) for diff in merged.conflicts]
-        return change
+        return links.lines(self.ctx.flow, self.link).get(key) if self.link else None
 
 
 @cache
 def _plain(action: str) -> dict[str, str]:
     """The reasons that most changes have, rendered once per process."""
     return in_every_language(_("No counterpart was found.") if action == Action.CREATE else _("The source changed."))
-
-
-def _rule_name(rule: str) -> object:
-    """The rule as a person calls it; claims are `kind:value`."""
-    if rule.startswith("orgnr:"):
-        return say(_("Organisation number {number}"), number=rule.removeprefix("orgnr:"))
-    return rule
-
-
-def _missing_link(name: str, key: str, slug: str, flow: Flow | None) -> Problem:
-    return Problem(
-        code="not_imported",
-        rule=name,
-        field=name,
-        value=key,
-        message=say(
-            _("{record} {key} has no counterpart yet."),
-            record=(flow.source_object if flow else name).capitalize(),
-            key=key,
-        ),
-        remedy=say(
-            _("Approve or repair its change in the flow “{flow}”; this one then continues by itself."),
-            flow=flow.name if flow else slug,
-        ),
-        error_class=ErrorClass.DEPENDENCY,
-    )
-
-
-def _row(diff: FieldDiff) -> dict[str, Any]:
-    return {"field": diff.field, "before": dump(diff.before), "after": dump(diff.after), "reason": str(diff.reason)}
-
-
-def problem_row(problem: Problem) -> dict[str, Any]:
-    """A failed check as stored with the change: message and remedy per language."""
-    return {
-        "code": problem.code,
-        "rule": problem.rule,
-        "field": problem.field,
-        "value": problem.value,
-        "message": in_every_language(problem.message),
-        "remedy": in_every_language(problem.remedy),
-        "class": str(problem.error_class),
-    }
-
-
-def problems_of(error: SyncError) -> list[dict[str, Any]]:
-    """A remote's refusal as a failed check: its cause and remedy, where the vendor's error table knows them, beside the
-    vendor's own words; empty where it does not."""
-    cause, remedy = error.context.get("cause"), error.context.get("remedy")
-    if not (cause and remedy):
-        return []
-    problem = Problem(
-        code=error.code,
-        rule="",
-        field=error.field,
-        value=error.value,
-        message=say("{cause} “{message}”", cause=_(cause), message=error.message),
-        remedy=say("{remedy}", remedy=_(remedy)),
-        error_class=error.error_class,
-    )
-    return [problem_row(problem)]
-
-
-def error_fingerprint(error_class: str, code: str, field_name: str, value: str) -> str:
-    """One name for all failures that one repair would release: class, code, field and value."""
-    text = "\x1f".join([str(error_class), code, field_name, value.strip().casefold()])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def option_key(object_name: str, field_name: str, value: str) -> str:
-    """What a change waits for when a target field does not offer its value."""
-    return f"option:{object_name}.{field_name}={value}"
 
 
 def lines_print(lines: Sequence[Mapping[str, Value]] | None) -> str:

@@ -13,7 +13,26 @@ from typing import Any
 from integrations.connector import Value
 from sync.bulk import update_rows
 from sync.models import EntityLink, Flow
+from sync.models.link import ERASED
 from sync.values import load_all
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def base36(text: str) -> str:
+    """An id as short text of `[0-9a-z]`: a number in base 36, anything else as a hash."""
+    if not text.isdigit():
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+    number, digits = int(text), ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"
+
+
+def reference_prefix(account_id: str) -> str:
+    """What the references of all records of one account begin with."""
+    return f"lb1-{base36(account_id)}-"
 
 
 def sides(flow: Flow) -> tuple[str, str]:
@@ -49,6 +68,32 @@ def by_target(flow: Flow, ids: Iterable[str]) -> dict[str, EntityLink]:
     return {getattr(link, f"{target}_id"): link for link in rows}
 
 
+def known_as(flow: Flow, other_target: str, ids: Iterable[str]) -> set[str]:
+    """Which of these source records are linked to a record of another target object: one query."""
+    source, target = sides(flow)
+    rows = EntityLink.objects.filter(
+        integration_id=flow.integration_id,
+        **{f"{source}_object": flow.source_object, f"{source}_id__in": list(ids), f"{target}_object": other_target},
+    )
+    return set(rows.values_list(f"{source}_id", flat=True))
+
+
+def erased(flow: Flow, ids: Iterable[str]) -> set[str]:
+    """Which of these source records are of an erased person, whichever flow linked them, in whichever company of the
+    same account: one query."""
+    source, _ = sides(flow)
+    account = f"{source}_account"
+    rows = EntityLink.objects.filter(
+        **{
+            f"integration__{account}": getattr(flow.integration, f"{account}_id"),
+            f"{source}_object": flow.source_object,
+            f"{source}_id__in": list(ids),
+        },
+        frozen_reason__startswith=ERASED,
+    )
+    return set(rows.values_list(f"{source}_id", flat=True))
+
+
 def count(flow: Flow) -> int:
     """How many records the flow has linked: the base of the brake's percentage."""
     return EntityLink.objects.filter(integration_id=flow.integration_id, **_objects(flow)).count()
@@ -72,6 +117,11 @@ def agreed(flow: Flow, link: EntityLink) -> Mapping[str, Value]:
 def sent(flow: Flow, link: EntityLink) -> Mapping[str, Value]:
     """What we sent then: equal to `agreed`, except for the values that the target spells its own way."""
     return {**agreed(flow, link), **load_all(getattr(link, f"sent_{flow.target_side}"))}
+
+
+def lines(flow: Flow, link: EntityLink) -> Mapping[str, Any]:
+    """What the link remembers of the target's lines and associations: `print`, `ids`, `links`."""
+    return link.line_ids.get(flow.target_side) or {}
 
 
 def fingerprint(flow: Flow, link: EntityLink) -> str:
@@ -119,4 +169,5 @@ def new(flow: Flow, source_id: str, target_id: str) -> EntityLink:
         integration_id=flow.integration_id,
         **_objects(flow),
         **{f"{flow.source_side}_id": source_id, f"{flow.target_side}_id": target_id},
+        origin=flow.source_side,
     )

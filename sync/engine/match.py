@@ -19,6 +19,7 @@ from mappings.mapper import MappingError
 from mappings.matching import NORMALISERS, CompiledMatch
 from sync.engine import links
 from sync.engine.context import FlowContext
+from sync.engine.decided import Decided, chosen, chosen_rule
 from sync.models import Change
 from sync.states import OPEN, Action, State
 
@@ -44,6 +45,8 @@ class Match:
     suggested: bool = False
     taken_by: str = ""
     claim: str = ""
+    gone: str = ""
+    """The name of the counterpart that a person chose, when it is no longer there."""
 
 
 class Lookup:
@@ -70,10 +73,11 @@ class Lookup:
             return {value: index[value] for value in wanted if value in index}
         rule = NORMALISERS[normaliser]
         return self.ctx.target.find(
-            self.ctx.flow.target_object, target_field, wanted, rule.spell, rule.read, self._fields()
+            self.ctx.flow.target_object, target_field, wanted, rule.spell, rule.read, self.fields()
         )
 
-    def _fields(self) -> frozenset[str]:
+    def fields(self) -> frozenset[str]:
+        """What is read of a candidate."""
         fields = {rule.target_field for rule in self.ctx.mapping.match_rules}
         fields |= {rule.extra[1] for rule in self.ctx.mapping.match_rules if rule.extra}
         if self.ctx.mapping.unique:
@@ -90,7 +94,7 @@ class Lookup:
         total = self.ctx.target.count(self.ctx.flow.target_object)
         asking = (len(self.ctx.mapping.match_rules) + 1) * ceil(self.expected / 100)
         if total <= LOCAL_INDEX_LIMIT and ceil(total / 100) <= asking:
-            wanted = {self.ctx.flow.target_object: self._fields()}
+            wanted = {self.ctx.flow.target_object: self.fields()}
             pages = self.ctx.target.changed(self.ctx.flow.target_object, None, wanted) if total else ()
             self._all = [record for page in pages for record in page.records]
             if len(self._all) < total:
@@ -101,15 +105,19 @@ class Lookup:
         if key not in self._index:
             index: dict[str, list[Record]] = defaultdict(list)
             for record in self._all or ():
-                index[NORMALISERS[normaliser].read(_text(record.fields.get(target_field)))].append(record)
+                index[NORMALISERS[normaliser].read(text_of(record.fields.get(target_field)))].append(record)
             index.pop("", None)
             self._index[key] = dict(index)
         return self._index[key]
 
 
-def match(ctx: FlowContext, records: Sequence[Record], lookup: Lookup) -> dict[str, Match]:
-    """The outcome of matching per source id, for records that have no link yet."""
+def match(ctx: FlowContext, records: Sequence[Record], lookup: Lookup, said: Decided | None = None) -> dict[str, Match]:
+    """The outcome of matching per source id, for records that have no link yet. What people decided, in `said`, comes
+    before every rule."""
+    said = said or Decided()
     found: dict[str, Match] = {record.id: Match() for record in records}
+    _as_chosen(ctx, said, found, lookup)
+    records = [record for record in records if record.id not in said.create and record.id not in said.links]
     open_records = list(records)
     unique = _by_unique_key(ctx, records, lookup)
     for record_id, target in unique.items():
@@ -118,10 +126,26 @@ def match(ctx: FlowContext, records: Sequence[Record], lookup: Lookup) -> dict[s
         open_records = [record for record in open_records if _undecided(found[record.id])]
         if not open_records:
             break
-        _apply_rule(ctx, rule, open_records, found, lookup)
+        _apply_rule(ctx, rule, open_records, found, lookup, said.rejected)
     _reject_taken(ctx, found)
     _reject_shared(ctx, found, {record.id: record.title for record in records})
     return found
+
+
+def _as_chosen(ctx: FlowContext, said: Decided, found: dict[str, Match], lookup: Lookup) -> None:
+    """The counterparts that people chose: still there, or named as gone."""
+    choices = {key: row for key, row in said.links.items() if key in found}
+    there = chosen(ctx, choices, lookup.fields())
+    for key, row in choices.items():
+        gone = "" if key in there else row.target_title or row.target_id
+        found[key] = Match(target=there.get(key), rule=chosen_rule(row), gone=gone)
+
+
+def holders(ctx: FlowContext, claim: str) -> list[Record]:
+    """The target records that hold a claimed identity (`orgnr:…`) now: one look-up, exact after normalising."""
+    kind, _colon, value = claim.partition(":")
+    rule = next((rule for rule in ctx.mapping.match_rules if rule.certain and rule.normaliser == kind), None)
+    return Lookup(ctx, 1).find(rule.target_field, kind, [value]).get(value, []) if rule else []
 
 
 def _undecided(match: Match) -> bool:
@@ -133,16 +157,21 @@ def _by_unique_key(ctx: FlowContext, records: Sequence[Record], lookup: Lookup) 
     if not ctx.mapping.unique:
         return {}
     field_name, expression = ctx.mapping.unique
-    keys = {record.id: _value(ctx, expression, record) for record in records}
+    keys = {record.id: value_of(ctx, expression, record) for record in records}
     hits = lookup.find(field_name, "exact", list(keys.values()))
     return {record_id: hits[key][0] for record_id, key in keys.items() if len(hits.get(key, ())) == 1}
 
 
 def _apply_rule(
-    ctx: FlowContext, rule: CompiledMatch, records: Sequence[Record], found: dict[str, Match], lookup: Lookup
+    ctx: FlowContext,
+    rule: CompiledMatch,
+    records: Sequence[Record],
+    found: dict[str, Match],
+    lookup: Lookup,
+    rejected: Mapping[str, set[str]],
 ) -> None:
     read = NORMALISERS[rule.normaliser].read
-    values = {record.id: read(_value(ctx, rule.expression, record)) for record in records}
+    values = {record.id: read(value_of(ctx, rule.expression, record)) for record in records}
     hits = lookup.find(rule.target_field, rule.normaliser, list(values.values()))
     elsewhere = _keyed_elsewhere(ctx, records, hits)
     for record in records:
@@ -154,10 +183,11 @@ def _apply_rule(
             # A number or a name may repeat across ledgers; a legal identity may not, and is shown to a person.
             match.candidates, match.rule = foreign, rule.label
             match.taken_by = (
-                _text(foreign[0].fields.get(ctx.mapping.unique[0])) if ctx.mapping.unique else foreign[0].id
+                text_of(foreign[0].fields.get(ctx.mapping.unique[0])) if ctx.mapping.unique else foreign[0].id
             )
             continue
-        free = [hit for hit in hits.get(value, ()) if hit.id not in elsewhere]
+        never = elsewhere | rejected.get(record.id, set())
+        free = [hit for hit in hits.get(value, ()) if hit.id not in never]
         candidates = [hit for hit in free if _extra_agrees(ctx, rule, record, hit)]
         if len(candidates) == 1 and rule.certain:
             found[record.id] = Match(target=candidates[0], rule=rule.label, claim=match.claim)
@@ -172,12 +202,12 @@ def _keyed_elsewhere(ctx: FlowContext, records: Sequence[Record], hits: Mapping[
     if not ctx.mapping.unique:
         return set()
     field_name, expression = ctx.mapping.unique
-    ours = {_value(ctx, expression, record) for record in records}
+    ours = {value_of(ctx, expression, record) for record in records}
     keyed = {
         hit.id
         for candidates in hits.values()
         for hit in candidates
-        if _text(hit.fields.get(field_name)) and _text(hit.fields.get(field_name)) not in ours
+        if text_of(hit.fields.get(field_name)) and text_of(hit.fields.get(field_name)) not in ours
     }
     return keyed - links.by_target(ctx.flow, keyed).keys()
 
@@ -187,8 +217,8 @@ def _extra_agrees(ctx: FlowContext, rule: CompiledMatch, record: Record, candida
         return True
     expression, target_field, normaliser = rule.extra
     read = NORMALISERS[normaliser].read
-    wanted = read(_value(ctx, expression, record))
-    return bool(wanted) and wanted == read(_text(candidate.fields.get(target_field)))
+    wanted = read(value_of(ctx, expression, record))
+    return bool(wanted) and wanted == read(text_of(candidate.fields.get(target_field)))
 
 
 def _reject_taken(ctx: FlowContext, found: dict[str, Match]) -> None:
@@ -231,13 +261,15 @@ def _reject_shared(ctx: FlowContext, found: dict[str, Match], titles: dict[str, 
                 break
 
 
-def _value(ctx: FlowContext, expression: object, record: Record) -> str:
+def value_of(ctx: FlowContext, expression: object, record: Record) -> str:
+    """What an expression of a match rule gives for the record, as text; "" where it cannot be evaluated."""
     try:
         value: Value = expression.evaluate({**record.named(), **ctx.parts}, ctx.mapping.tables)  # type: ignore[attr-defined]
     except MappingError:
         return ""  # the mapping step reports it with its row and field
-    return _text(value)
+    return text_of(value)
 
 
-def _text(value: Value) -> str:
+def text_of(value: Value) -> str:
+    """A value as match rules see it."""
     return "" if value is None else str(value)

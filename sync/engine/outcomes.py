@@ -18,7 +18,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from integrations.errors import ErrorClass, SyncError
-from sync.engine.draft import error_fingerprint, problems_of
+from sync.engine.problems import error_fingerprint, problems_of
 from sync.models import Change
 from sync.states import State
 
@@ -56,9 +56,9 @@ def verdict(change: Change, error: SyncError, *, repeatable: bool, now: datetime
     match error.error_class:
         case ErrorClass.RATE_LIMITED:
             wait = timedelta(seconds=error.retry_after or 10)
-            return Verdict(State.QUEUED, {"due_at": now + wait, "attempts": max(change.attempts - 1, 0)}, error.message)
+            return Verdict(State.QUEUED, {"due_at": now + wait, **_uncounted(change)}, error.message)
         case ErrorClass.AUTHENTICATION:
-            return Verdict(State.QUEUED, {"attempts": max(change.attempts - 1, 0)}, error.message)
+            return Verdict(State.QUEUED, _uncounted(change), error.message)
         case ErrorClass.OUTCOME_UNKNOWN if not repeatable:
             settle = timedelta(seconds=settings.SETTLE_SECONDS)
             return Verdict(State.UNKNOWN, explained | {"settle_until": (change.sent_at or now) + settle}, error.message)
@@ -69,6 +69,13 @@ def verdict(change: Change, error: SyncError, *, repeatable: bool, now: datetime
             if change.attempts < limit and now - (change.approved_at or change.created_at) < GIVE_UP_AFTER:
                 return Verdict(State.RETRYING, explained | {"due_at": now + backoff(change.attempts)}, error.message)
     return Verdict(State.REVIEW, explained, error.message)
+
+
+def _uncounted(change: Change) -> dict[str, Any]:
+    """An attempt that was turned away at the door counts for nothing; the only one so far was no sending either. An
+    earlier attempt of this row may have made something, and what was sent is searched for before it is sent again."""
+    left = max(change.attempts - 1, 0)
+    return {"attempts": left} | ({} if left or change.verifications else {"sent_at": None})
 
 
 def as_bug(exception: Exception) -> SyncError:

@@ -11,17 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from integrations.connector import Record
 from integrations.errors import ErrorClass, Missing, SyncError
 from mappings.expressions import Compiled
 from mappings.mapper import Mapped, MappingError, Problem, map_record
-from sync.engine import links
+from sync.engine import aftermath, links, lookups, reroute, two_way
 from sync.engine.context import FlowContext
-from sync.engine.draft import Draft, Related, error_fingerprint, problems_of
+from sync.engine.decided import decided
+from sync.engine.draft import Draft, Related
 from sync.engine.extract import Extracted
 from sync.engine.match import Lookup, Match, match
+from sync.engine.needs import look_for
+from sync.engine.problems import error_fingerprint, problems_of
+from sync.engine.references import carried
+from sync.engine.routing_rules import Judged
 from sync.models import Change, EntityLink, Flow
 from sync.states import Action, State
 from sync.texts import in_every_language, say
@@ -36,6 +42,16 @@ class Planned:
 
     changes: list[Change] = field(default_factory=list)
     looked: list[EntityLink] = field(default_factory=list)
+    agreed: list[EntityLink] = field(default_factory=list)
+    """Those of `looked` whose two sides agree on something new: both were changed to the same value."""
+    judged: Mapping[str, Judged] = field(default_factory=dict)
+    """What the routing rules say of records that are not linked here, also of those that others take."""
+    same: list[Change] = field(default_factory=list)
+    """Of documents that need no write: what their source promises now, as unsaved changes that are not stored."""
+    content: list[Record] = field(default_factory=list)
+    """The records of `looked`."""
+    links: Mapping[str, EntityLink] = field(default_factory=dict)
+    """The links of the page's records, by source id."""
 
 
 def plan(
@@ -50,25 +66,46 @@ def plan(
     `create` are source ids (and the generation of the create) for which a person decided that no existing record is
     meant: they are not matched.
     """
-    planned = Planned()
+    planned = Planned(judged=extracted.judged, links=extracted.links)
     planned.changes += [_unreadable(ctx, record_id, error) for record_id, error in extracted.unreadable]
     mapped = {record.id: _map(ctx, record) for record in extracted.records}
     filter_ = ctx.filter()
-    takers = [record for record in extracted.records if _wanted(ctx, filter_, record, mapped[record.id], extracted)]
+    wanted = [record for record in extracted.records if _wanted(ctx, filter_, record, mapped[record.id], extracted)]
+    held = {record.id: extracted.held[record.id] for record in wanted if record.id in extracted.held}
+    said = decided(ctx.flow, [record.id for record in wanted])
+    takers = [record for record in wanted if record.id not in held and record.id not in said.ignored]
     related = _resolve_links(ctx, [mapped[record.id] for record in takers], dependencies)
     taken = {record.id for record in takers}
+    related.found = lookups.resolve(ctx, [mapped[record.id] for record in takers])
     unlinked = [record for record in takers if record.id not in extracted.links]
-    matches = match(ctx, [record for record in unlinked if record.id not in create], lookup)
-    current = _current(ctx, extracted, takers, matches)
+    _made_before(ctx, [record.id for record in unlinked if record.id not in create], related)
+    matches = match(ctx, [record for record in unlinked if record.id not in create], lookup, said)
+    drafts = {record.id: Draft(ctx, record, mapped[record.id], extracted) for record in extracted.records}
+    asking = [record for record in takers if not drafts[record.id].quiet()]
+    current = _current(ctx, extracted, asking, matches)
+    asks = {record.id for record in asking}
     for record in extracted.records:
-        draft = Draft(ctx, record, mapped[record.id], extracted)
+        draft = drafts[record.id]
         draft.change.decision = "create" if record.id in create else ""
-        draft.change.generation = create.get(record.id, 1)
-        wanted = record.id in taken
-        change = draft.decide(matches.get(record.id), current, related) if wanted else draft.skip()
+        draft.change.generation = create.get(record.id) or related.generations.get(record.id, 1)
+        change: Change | None = None
+        if record.id in held:
+            change = reroute.hold(draft.change, record, held[record.id])
+        elif record.id in said.ignored:
+            change = draft.ignored(said.ignored[record.id])
+        elif record.id not in taken:
+            change = draft.skip()
+            # Why it is left out concerns only those who asked for it.
+            change.to_tell = change.to_tell and _passes(ctx, filter_, record, mapped[record.id])
+        elif record.id in asks:
+            change = draft.decide(matches.get(record.id), current, related)
         if change is None:
             link = extracted.links[record.id]
             planned.looked.append(links.looked(ctx.flow, link, extracted.fingerprints[record.id], record.version))
+            if two_way.remember(ctx.flow, link, draft.snapshot, ctx.mapping_set.pk):
+                planned.agreed.append(link)
+            planned.same += [draft.change] if ctx.mapping.promise is not None else []
+            planned.content.append(record)
         else:
             planned.changes.append(change)
     return planned
@@ -83,10 +120,17 @@ def _wanted(ctx: FlowContext, filter_: Compiled | None, record: Record, mapped: 
     wanted, with that as its problem."""
     if mapped.skip and not (mapped.skip_create_only and record.id in extracted.links):
         return False
+    return _passes(ctx, filter_, record, mapped)
+
+
+def _passes(ctx: FlowContext, filter_: Compiled | None, record: Record, mapped: Mapped) -> bool:
+    """Whether the flow's filter takes the record."""
     if filter_ is None:
         return True
     try:
-        return bool(filter_.evaluate({**record.named(), **ctx.parts}, ctx.mapping.tables))
+        parts = ctx.parts
+        parts["source"] = {**parts["source"], "asked": record.id in ctx.asked}
+        return bool(filter_.evaluate({**record.named(), **parts}, ctx.mapping.tables))
     except MappingError as error:
         mapped.problems.append(
             Problem(
@@ -107,7 +151,10 @@ def _current(
 ) -> dict[str, Record]:
     """What the targets hold now, by target id: read in bulk for linked records; matched ones came with the match."""
     ids = [links.target_id(ctx.flow, extracted.links[r.id]) for r in takers if r.id in extracted.links]
+    name = ctx.flow.target_object
     fields = frozenset(rule.target for rule in ctx.mapping.fields if rule.scope == "header")
+    fields |= {rule.target_field for rule in ctx.mapping.links if rule.target_field}
+    fields |= {ctx.target.locks[name]} if name in ctx.target.locks else set()
     wanted = {ctx.flow.target_object: fields}
     found: dict[str, Record] = {}
     if ids:
@@ -130,11 +177,37 @@ def _resolve_links(ctx: FlowContext, mapped: Sequence[Mapped], dependencies: Dep
         related.flows[rule.related] = flow
         found = links.by_source(flow, wanted)
         missing = sorted(wanted - found.keys())
-        if missing and dependencies is not None:
+        if missing and rule.target_field:
+            policy = ctx.setting(f"missing_{rule.name}", "ask")
+            needs = look_for(ctx, flow, missing, policy)
+            related.needs |= {(rule.related, key): need for key, need in needs.items()}
+        elif missing and dependencies is not None and flow.may_create and flow.pk != ctx.flow.pk:
             dependencies(ctx, flow, missing)
             found |= links.by_source(flow, missing)
         related.ids |= {(rule.related, key): links.target_id(flow, link) for key, link in found.items()}
     return related
+
+
+def _made_before(ctx: FlowContext, ids: Sequence[str], related: Related) -> None:
+    """Creates of these records that went out, and the generation of those that were credited since: one query, none
+    for targets whose creates can be repeated.
+
+    A create that names its record has made it, whatever became of the change: it may wait for a person, or a newer
+    plan may have replaced it. Only one that a person dismissed is over. What a restored database forgot is asked of
+    the target (see `carried`)."""
+    if not ids or ctx.flow.target_object in ctx.target.idempotent:
+        return
+    made = Q(action=Action.CREATE) & (Q(state=State.APPLIED) | ~Q(target_id="") & ~Q(state=State.DISMISSED))
+    credited = Q(action=Action.ACT, state=State.APPLIED)
+    for row in Change.objects.filter(made | credited, flow=ctx.flow, source_id__in=ids).order_by("pk"):
+        if row.action == Action.CREATE:
+            related.made[row.source_id] = row
+        elif aftermath.replaced(row):
+            related.made.pop(row.source_id, None)
+            related.generations[row.source_id] = row.generation
+    unknown = [key for key in ids if key not in related.made]
+    for key, hit in carried(ctx, unknown, related.generations).items():
+        related.made[key] = Change(source_id=key, target_id=hit.id, target_title=hit.title)
 
 
 def _unreadable(ctx: FlowContext, record_id: str, error: SyncError) -> Change:

@@ -6,9 +6,9 @@ waits for.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from types import MappingProxyType
 
 from django.db import transaction
@@ -16,19 +16,22 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.connector import Record
-from integrations.errors import AuthenticationFailed, RateLimited, SyncError, Transient
+from integrations.errors import AuthenticationFailed, Missing, RateLimited, SyncError, Transient
 from integrations.locks import process_lock
-from sync.engine import approve, exactly_once, links
+from sync.engine import approve
 from sync.engine.context import FlowContext, build
 from sync.engine.deliver import deliver
 from sync.engine.extract import extract, load_patiently
+from sync.engine.gone import follow
 from sync.engine.match import Lookup
-from sync.engine.outcomes import as_bug, backoff
 from sync.engine.plan import Dependencies, plan
-from sync.engine.store import InitialState, checkpoint, release_waiting, store
+from sync.engine.prepare import prepare
+from sync.engine.store import InitialState, checkpoint, store
 from sync.models import Change, Flow, SyncRun
-from sync.states import State, move
+from sync.states import State
 from sync.texts import in_every_language, say
+
+logger = logging.getLogger(__name__)
 
 KeepGoing = Callable[[], bool]
 
@@ -40,28 +43,39 @@ def plan_ids(
     initial: InitialState,
     *,
     force: bool,
+    asked: bool = False,
     create: Mapping[str, int] = MappingProxyType({}),
+    then: Callable[[set[str]], None] | None = None,
 ) -> Counter[str]:
-    """Load the named source records and plan them now; `force` also plans what looks unchanged, `create` are those
-    that a person decided to create anew. Raises the errors that concern more than one record."""
+    """Load the named source records and plan them now; `force` also plans what looks unchanged, `asked` what the flow
+    would not take by itself, `create` are those that a person decided to create anew. `then` is called with the ids
+    that are gone, in the transaction that stores the plan; without it they are shown to a person. Raises the errors
+    that concern more than one record."""
+    prepare(ctx)
     records: list[Record] = []
     unreadable: list[tuple[str, SyncError]] = []
+    gone: set[str] = set()
     for loaded in load_patiently(ctx, list(ids)):
         if isinstance(loaded, Record):
             records.append(loaded)
         elif isinstance(loaded[1], Transient | RateLimited | AuthenticationFailed):
             raise loaded[1]
+        elif then is not None and isinstance(loaded[1], Missing):
+            gone.add(loaded[0])
         else:
             unreadable.append(loaded)
-    extracted = extract(ctx, records, by_version=False, force=force)
+    extracted = extract(ctx, records, by_version=False, force=force, asked=asked or force)
     extracted.unreadable = unreadable
     planned = plan(ctx, extracted, Lookup(ctx, len(ids)), dependencies_of(run), create)
     with transaction.atomic():
         counts = store(ctx, run, planned, initial)
         run.seen += len(ids)
         run.counts = dict(Counter(run.counts) + counts)
-        approve.conclude(ctx, run)
+        if run.trigger != SyncRun.Kind.CARD:  # what a card only looks at stays planned until somebody presses
+            approve.conclude(ctx, run)
         run.save(update_fields=["seen", "counts", "hold_reason"])
+        if then is not None:
+            then(gone)
     return counts
 
 
@@ -71,31 +85,39 @@ def dependencies_of(run: SyncRun) -> Dependencies:
     def imported(ctx: FlowContext, flow: Flow, ids: list[str]) -> None:
         waiting = Change.objects.open().filter(flow=flow, source_id__in=ids).exclude(state=State.QUEUED)
         wanted = sorted(set(ids) - set(waiting.values_list("source_id", flat=True)))
-        by_hand = flow.first_run_pending or flow.approval == Flow.Approval.ALWAYS
-        if not wanted or not flow.enabled or by_hand or run.dry_run:
+        if not wanted or not flow.enabled or approve.by_hand(flow) or run.dry_run:
             return
         with process_lock(f"flow:{flow.pk}", wait=5) as mine:
             if not mine:
                 return  # its own run is at work; this record waits for the link and continues by itself
             other = build(flow)
+            other.routed = False  # it is needed here, wherever else it goes
             sub = SyncRun.objects.create(
                 flow=flow, integration=ctx.integration, trigger=SyncRun.Kind.DEPENDENCY, state=SyncRun.State.DONE,
                 mapping_set=other.mapping_set, user=run.user, finished_at=timezone.now(),
             )  # fmt: skip
-            plan_ids(other, wanted, sub, approve.policy(other, sub), force=False)
+            plan_ids(other, wanted, sub, approve.policy(other, sub), force=False, asked=True)
             rows = Change.objects.filter(run=sub, state=State.QUEUED)
             deliver(other, ids=list(rows.values_list("pk", flat=True)))
-            _close(sub)
+            close_run(sub)
 
     return imported
 
 
-def _close(run: SyncRun) -> None:
+def close_run(run: SyncRun) -> None:
     """A run of named records is over: held when a person must look at what it planned."""
     held = Change.objects.filter(run=run, state=State.HELD).exists()
-    SyncRun.objects.filter(pk=run.pk).update(
-        state=SyncRun.State.HELD if held else SyncRun.State.DONE, finished_at=timezone.now()
-    )
+    rows = SyncRun.objects.filter(pk=run.pk).exclude(state=SyncRun.State.DELIVERING)  # somebody approved it already
+    rows.update(state=SyncRun.State.HELD if held else SyncRun.State.DONE, finished_at=timezone.now())
+
+
+def _say_which(run: SyncRun, changes: Sequence[Change]) -> None:
+    """Mark those of `changes` that somebody approved with `run` as they were before."""
+    ids = [change.source_id for change in changes]
+    seen = set(Change.objects.filter(run=run, state=State.HELD, source_id__in=ids).values_list("source_id", flat=True))
+    for change in changes:
+        if change.source_id in seen and change.state == State.PLANNED:
+            approve.mark_moved(change, _("The source changed after the plan was approved."))
 
 
 def catch_up(ctx: FlowContext, run: SyncRun) -> None:
@@ -107,9 +129,11 @@ def catch_up(ctx: FlowContext, run: SyncRun) -> None:
         mapping_set=ctx.mapping_set, cursor_from=ctx.flow.cursor,
     )  # fmt: skip
     initial = approve.policy(ctx, catch, force_hold=True)
-    for page in ctx.source.changed(ctx.flow.source_object, ctx.flow.cursor, ctx.mapping.reads):
+    for page in ctx.source.changed(ctx.flow.source_object, ctx.flow.cursor, ctx.reads):
+        follow(ctx, catch, page.gone)
         extracted = extract(ctx, page.records, by_version=False)
         planned = plan(ctx, extracted, Lookup(ctx, len(page.records)), dependencies_of(catch))
+        _say_which(run, planned.changes)
         with transaction.atomic():
             counts = store(ctx, catch, planned, initial)
             checkpoint(ctx, catch, page, extracted, counts)
@@ -122,135 +146,3 @@ def catch_up(ctx: FlowContext, run: SyncRun) -> None:
         planned_at=now,
         finished_at=now,
     )
-
-
-def retry(ctx: FlowContext, keep_going: KeepGoing) -> None:
-    """Requeue what is due again; what must be planned again first is planned from its source as it is now."""
-    release_linked(ctx)
-    due = Change.objects.filter(flow=ctx.flow, state=State.RETRYING, due_at__lte=timezone.now())
-    with transaction.atomic():
-        move(due.filter(replan=False), State.QUEUED, message="tried again", log=False)
-    for by_person in (True, False):
-        rows = due.filter(replan=True, approved_by__isnull=not by_person).order_by("pk")
-        while keep_going():
-            group = list(rows[:100])
-            if not group or not _plan_again(ctx, group, by_person=by_person):
-                break
-
-
-def _plan_again(ctx: FlowContext, group: list[Change], *, by_person: bool) -> bool:
-    """Plan a group of changes again; False when the rest should wait. One that cannot be planned, for a reason that is
-    our fault, goes to a person and does not stop the others."""
-    run = SyncRun.objects.create(
-        flow=ctx.flow, integration=ctx.integration, trigger=SyncRun.Kind.REPLAY, state=SyncRun.State.DONE,
-        mapping_set=ctx.mapping_set, user_id=group[0].approved_by_id,
-    )  # fmt: skip
-    initial = _as_decided(ctx, run, group, by_person=by_person)
-    create = {change.source_id: change.generation for change in group if change.decision == "create"}
-    pks = [change.pk for change in group]
-    try:
-        plan_ids(ctx, [change.source_id for change in group], run, initial, force=True, create=create)
-    except SyncError as error:
-        Change.objects.filter(pk__in=pks).update(due_at=timezone.now() + backoff(3))
-        SyncRun.objects.filter(pk=run.pk).update(
-            state=SyncRun.State.FAILED, error_class=error.error_class, error_message=error.message,
-            finished_at=timezone.now(),
-        )  # fmt: skip
-        return False
-    except Exception as exception:
-        SyncRun.objects.filter(pk=run.pk).update(state=SyncRun.State.FAILED, finished_at=timezone.now())
-        if len(group) > 1:
-            results = [_plan_again(ctx, [change], by_person=by_person) for change in group]  # every one gets its turn
-            return all(results)
-        _show_bug(group[0], exception)
-        return True
-    with transaction.atomic():  # planned again and nothing was left to do
-        left = Change.objects.filter(pk__in=pks, state=State.RETRYING)
-        move(left, State.SUPERSEDED, message="planned again: nothing left to do")
-    _close(run)
-    return True
-
-
-def _as_decided(ctx: FlowContext, run: SyncRun, group: list[Change], *, by_person: bool) -> InitialState:
-    """How what is planned again begins. What a person approved goes out if it is still what they saw; what they asked
-    to be retried goes out, unless the flow is approved by hand; the rest is under the flow's policy and its brakes."""
-    seen = {change.source_id: change.source_fingerprint for change in group if change.decision == approve.APPROVED}
-    by_hand = ctx.flow.first_run_pending or ctx.flow.approval == Flow.Approval.ALWAYS
-    usual = approve.policy(ctx, run, approved=by_person and not by_hand)
-    decided = approve.policy(ctx, run, approved=True)
-
-    def initial(change: Change) -> State:
-        if change.source_id not in seen:
-            return usual(change)
-        return decided(change) if change.source_fingerprint == seen[change.source_id] else State.HELD
-
-    return initial
-
-
-def _show_bug(change: Change, exception: Exception) -> None:
-    bug = as_bug(exception)
-    with transaction.atomic():
-        move(
-            Change.objects.filter(pk=change.pk),
-            State.REVIEW,
-            message=bug.message,
-            error_class=bug.error_class,
-            error_code=bug.code,
-            error_message=bug.message,
-            reason=in_every_language(bug.message),
-        )
-
-
-def release_linked(ctx: FlowContext) -> None:
-    """Changes that wait for a record which is linked by now: whoever linked it may have come before they waited."""
-    waiting = Change.objects.filter(flow=ctx.flow, state=State.REVIEW).exclude(waits_for="")
-    wanted: dict[str, list[str]] = {}
-    for key in waiting.exclude(waits_for__startswith="option:").values_list("waits_for", flat=True).distinct()[:500]:
-        slug, _colon, source_id = key.partition(":")
-        wanted.setdefault(slug, []).append(source_id)
-    for slug, ids in wanted.items():
-        flow = Flow.objects.filter(integration=ctx.integration, slug=slug).first()
-        if flow is None:
-            continue
-        there = links.by_source(flow, ids)
-        with transaction.atomic():
-            release_waiting(ctx.integration.pk, [f"{slug}:{source_id}" for source_id in there])
-
-
-def verify(ctx: FlowContext) -> None:
-    """Unknown outcomes whose settle time is over, and sends whose process died."""
-    lost = Change.objects.filter(
-        flow=ctx.flow, state__in=[State.UNKNOWN, State.SENDING], settle_until__lte=timezone.now()
-    )
-    for change in lost.order_by("settle_until")[:100]:
-        if change.state == State.SENDING and (change.target_id or ctx.flow.target_object in ctx.target.idempotent):
-            with transaction.atomic():
-                rows = Change.objects.filter(pk=change.pk, fence=change.fence)
-                move(rows, State.QUEUED, message="the sender died: a repeatable write is sent again")
-        elif ctx.flow.target_object in ctx.target.markers:
-            exactly_once.verify(ctx, change)
-        else:
-            exactly_once.give_up(change)
-
-
-def release_options(ctx: FlowContext) -> None:
-    """Changes that wait for an option of a target field are planned again once the target offers it."""
-    prefix = f"option:{ctx.flow.target_object}."
-    waiting = Change.objects.filter(flow=ctx.flow, state=State.REVIEW, waits_for__startswith=prefix)
-    keys = set(waiting.values_list("waits_for", flat=True).distinct()[:200])
-    if not keys:
-        return
-    schema = ctx.schema("target", max_age=timedelta(0))
-    there = {f"{prefix}{name}={option.value}" for name, fields in schema.fields.items() for option in fields.options}
-    with transaction.atomic():
-        release_waiting(ctx.integration.pk, sorted(keys & there))
-        _know_currencies(ctx, {key for key in keys & there if key.startswith(f"{prefix}{ctx.flow.currency_field}=")})
-
-
-def _know_currencies(ctx: FlowContext, keys: set[str]) -> None:
-    """Somebody switched these currencies on at the target, which is the approval that a first currency asks for."""
-    if not keys or not ctx.flow.currency_field:
-        return
-    seen = set(ctx.flow.seen_currencies) | {key.rpartition("=")[2] for key in keys}
-    ctx.flow.seen_currencies = sorted(seen)
-    Flow.objects.filter(pk=ctx.flow.pk).update(seen_currencies=ctx.flow.seen_currencies)

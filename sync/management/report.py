@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.db.models import Count
 
 from sync.engine.run import Order, Work, work
+from sync.engine.stops import stopped_scan
 from sync.models import Change, Flow, SyncRun
 
 
@@ -43,6 +44,8 @@ class Progress:
 
 def run_to_end(flow: Flow, order: Order | None, out: OutputWrapper, *, as_json: bool) -> Work:
     """Work on `flow` in this process until nothing is due now, with progress. `CommandError` when it is busy."""
+    if order is not None and stopped_scan(flow):
+        raise CommandError(f"A person stopped the plan of flow {flow.pk}. Resume or cancel it on its page first.")
     progress = Progress(out, quiet=as_json)
     total = Work()
     while True:

@@ -28,14 +28,23 @@ class ChangeQuerySet(ScopedQuerySet):
         return self.filter(state__in=OPEN)
 
     def deliverable(self) -> Self:
-        """Queued and due, in flows that are on, with both accounts connected."""
-        return self.filter(
-            state=State.QUEUED,
-            due_at__lte=timezone.now(),
-            flow__enabled=True,
+        """Queued and due, in flows that are on, with both accounts connected, and not of a run that a person stopped
+        (what somebody at a card waits for goes out all the same).
+
+        What is the same for a whole flow is asked in subqueries: joined row by row, PostgreSQL would look at everything
+        that waits, however few are wanted, instead of following `change_deliverable`."""
+        flows = Flow.objects.filter(
+            enabled=True,
             integration__mode=Integration.Mode.LIVE,
             integration__crm_account__status="connected",
             integration__ledger_account__status="connected",
+        )
+        stopped = SyncRun.objects.filter(stopped_at__isnull=False)
+        return self.filter(
+            Q(lane="interactive") | Q(run=None) | ~Q(run__in=stopped.values("pk")),
+            state=State.QUEUED,
+            due_at__lte=timezone.now(),
+            flow__in=flows.values("pk"),
         )
 
     def needing_person(self) -> Self:
@@ -70,11 +79,32 @@ class Change(models.Model):
         help_text=_("The legal identity that the record claims, such as its organisation number."),
     )
     candidates = models.JSONField(_("candidates"), default=list, blank=True)
+    score = models.PositiveSmallIntegerField(
+        _("likeness"), null=True, blank=True, help_text=_("How alike the best counterpart is, from 0 to 100.")
+    )
     decision = models.CharField(
         _("decision"), max_length=10, blank=True,
-        choices=[("create", _("Create a new record")), ("approve", _("Approve"))],
+        choices=[
+            ("create", _("Create a new record")), ("approve", _("Approve")), ("look", _("Only look")),
+            ("match", _("Matched by a person")),
+        ],
         help_text=_("What a person decided about a conflict; the next plan follows it."),
     )  # fmt: skip
+    checks = models.JSONField(
+        _("checks"), default=list, blank=True, help_text=_("Every precondition, with its value and whether it holds.")
+    )
+    actor = models.CharField(
+        _("asked for by"), max_length=200, blank=True, help_text=_("The person at the CRM card, who has no login here.")
+    )
+    assigned_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="assigned_changes",
+        verbose_name=_("assigned to"),
+    )  # fmt: skip
+    edits = models.JSONField(
+        _("edited values"), default=dict, blank=True,
+        help_text=_("What a person changed in the payload before a retry: field to before and after."),
+    )  # fmt: skip
+    core_fingerprint = models.CharField(max_length=64, blank=True)
     source_fingerprint = models.CharField(max_length=64, blank=True)
     source_version = models.CharField(max_length=64, blank=True)
     amount = models.DecimalField(_("amount"), max_digits=14, decimal_places=2, null=True, blank=True)
@@ -91,6 +121,10 @@ class Change(models.Model):
     settle_until = models.DateTimeField(_("verified after"), null=True, blank=True)
     verifications = models.JSONField(_("verifications"), default=list, blank=True)
     stale = models.BooleanField(_("source changed meanwhile"), default=False)
+    told = models.CharField(max_length=64, blank=True, default="", help_text=_("What the source record shows, hashed."))
+    to_tell = models.BooleanField(
+        default=False, help_text=_("Whether the source record is still to be told what became of it.")
+    )
     waits_for = models.CharField(_("waits for"), max_length=200, blank=True)
 
     problems = models.JSONField(_("failed checks"), default=list, blank=True)
@@ -119,6 +153,9 @@ class Change(models.Model):
         permissions = [
             ("retry_change", _("Can retry failed changes")),
             ("dismiss_change", _("Can dismiss changes")),
+            ("edit_payload_change", _("Can retry changes with edited values")),
+            ("assign_change", _("Can assign changes")),
+            ("credit_change", _("Can credit a document and create it anew")),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -142,11 +179,13 @@ class Change(models.Model):
         ]  # fmt: skip
         indexes = [
             models.Index(fields=["integration", "due_at"], condition=Q(state="queued"), name="change_queued"),
+            # In the order of delivery: the next few of a flow are found without looking at all that wait.
+            models.Index(fields=["flow", "id"], condition=Q(state="queued"), name="change_deliverable"),
             models.Index(fields=["due_at"], condition=Q(state="retrying"), name="change_retrying"),
             models.Index(
                 fields=["settle_until"], condition=Q(state__in=["sending", "unknown"]), name="change_in_flight"
             ),
-            models.Index(fields=["flow", "state"], name="change_flow_state"),
+            models.Index(fields=["flow", "state", "error_class"], name="change_flow_state_class"),
             models.Index(fields=["run", "state", "action"], name="change_by_run"),
             models.Index(fields=["flow", "source_id", "-id"], name="change_by_source"),
             models.Index(fields=["flow", "claim"], condition=~Q(claim=""), name="change_claim"),
@@ -156,7 +195,13 @@ class Change(models.Model):
                 name="change_target_claim",
             ),
             models.Index(fields=["error_fingerprint"], condition=Q(state="review"), name="change_review_group"),
+            models.Index(fields=["flow", "sent_at"], condition=Q(action="create"), name="change_creates_sent"),
+            models.Index(fields=["flow"], condition=Q(to_tell=True), name="change_to_tell"),
+            models.Index(fields=["remote_reference"], condition=~Q(remote_reference=""), name="change_by_reference"),
             models.Index(fields=["waits_for"], condition=~Q(waits_for=""), name="change_waiting"),
+            models.Index(
+                fields=["finished_at", "flow", "action"], condition=Q(state="applied"), name="change_applied_at"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -166,3 +211,12 @@ class Change(models.Model):
     def reason_text(self) -> str:
         """Why, in the reader's language."""
         return in_this_language(self.reason)
+
+    @property
+    def error_text(self) -> str:
+        """What stands in the way, in the reader's language as far as it was said in every language: the first failed
+        check, else the decision of the plan, else the words of the remote; "" for nothing."""
+        said = (in_this_language(row["message"]) for row in self.problems if isinstance(row.get("message"), dict))
+        if found := next((text for text in said if text), ""):
+            return found
+        return self.reason_text if self.error_message == self.reason.get("en") else self.error_message

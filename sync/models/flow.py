@@ -9,13 +9,15 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from integrations.audit import AuditedQuerySet, ConfigHistory
 from integrations.models import Integration
+from mappings import presets
 from mappings.models import MappingSet
 from mappings.models.mapping_set import Side
 from sync.models.scope import ScopedQuerySet
 
 
-class FlowQuerySet(ScopedQuerySet):
+class FlowQuerySet(AuditedQuerySet["Flow"], ScopedQuerySet):  # type: ignore[override]
     """Flows, in the words of the scheduler."""
 
     def startable(self) -> Self:
@@ -36,6 +38,16 @@ class Flow(models.Model):
         AUTOMATIC = "automatic", _("Automatic")
         ALWAYS = "always", _("Always by hand")
 
+    class Takes(models.TextChoices):
+        ALL = "all", _("Every record that passes the filter")
+        LINKED = "linked", _("Only records that were written before, and those that a person asks for")
+        KNOWN = (
+            "known",
+            _("Only records that are linked, whichever side they began on, and those that a person asks for"),
+        )
+        RETURNED = "returned", _("Only counterparts of records that began on the other side")
+        OWN = "own", _("All but counterparts of records that began on the other side")
+
     integration = models.ForeignKey(Integration, models.CASCADE, related_name="flows", verbose_name=_("integration"))
     slug = models.SlugField(_("kind"), help_text=_("Names the mapping set that this flow uses."))
     name = models.CharField(_("name"), max_length=200)
@@ -48,7 +60,20 @@ class Flow(models.Model):
     enabled = models.BooleanField(
         _("on"), default=False, help_text=_("Off: nothing new is planned, and queued changes are held, not lost.")
     )
+    takes = models.CharField(_("takes"), max_length=10, choices=Takes.choices, default=Takes.ALL)
+    scheduled = models.BooleanField(
+        _("runs on schedule"),
+        default=True,
+        help_text=_("Off: it works only when a person or another flow asks."),
+    )
     every_minutes = models.PositiveIntegerField(_("every (minutes)"), default=30)
+    follow_up = models.SlugField(
+        _("writes back through"),
+        blank=True,
+        editable=False,
+        help_text=_("The flow that carries numbers and states of what this one created back to its source."),
+    )
+    settings = models.JSONField(_("settings"), default=dict, blank=True)
     approval = models.CharField(_("approval"), max_length=20, choices=Approval.choices, default=Approval.FIRST_RUN)
     first_run_approved_at = models.DateTimeField(_("first run approved"), null=True, blank=True, editable=False)
     may_create = models.BooleanField(_("may create"), default=True)
@@ -62,6 +87,10 @@ class Flow(models.Model):
         _("brake: amount"), max_digits=14, decimal_places=2, null=True, blank=True,
         help_text=_("A single change over this amount waits for approval. Empty: no limit."),
     )  # fmt: skip
+    max_creates_per_hour = models.PositiveIntegerField(
+        _("limit: creates per hour"), null=True, blank=True,
+        help_text=_("Further creates wait for approval. Empty: no limit."),
+    )  # fmt: skip
     seen_currencies = models.JSONField(_("currencies seen"), default=list, blank=True, editable=False)
     setup = models.JSONField(_("what must exist at the target"), default=dict, blank=True, editable=False)
     prepared_at = models.DateTimeField(_("set-up done"), null=True, blank=True, editable=False)
@@ -71,8 +100,15 @@ class Flow(models.Model):
     next_run_at = models.DateTimeField(_("next run"), null=True, blank=True)
     run_requested = models.CharField(_("requested run"), max_length=20, blank=True, editable=False)
     last_success_at = models.DateTimeField(_("last success"), null=True, blank=True, editable=False)
+    swept_at = models.DateTimeField(_("last search for duplicates"), null=True, blank=True, editable=False)
 
     objects = FlowQuerySet.as_manager()
+    history = ConfigHistory(
+        engine=[
+            "first_run_approved_at", "seen_currencies", "setup", "prepared_at", "cursor", "cursor_at", "next_run_at",
+            "run_requested", "last_success_at", "swept_at",
+        ]
+    )  # fmt: skip
 
     class Meta:
         verbose_name = _("flow")
@@ -86,11 +122,19 @@ class Flow(models.Model):
             models.CheckConstraint(
                 condition=Q(approval__in=["first_run", "automatic", "always"]), name="flow_approval_known"
             ),
+            models.CheckConstraint(
+                condition=Q(takes__in=["all", "linked", "known", "returned", "own"]), name="flow_takes_known"
+            ),
         ]
         indexes = [models.Index(fields=["next_run_at"], condition=Q(enabled=True), name="flow_due")]
 
     def __str__(self) -> str:
-        return self.name
+        return self.title
+
+    @property
+    def title(self) -> str:
+        """The name, in the reader's language while it is the one that the preset gave."""
+        return presets.shown(self.name)
 
     @property
     def first_run_pending(self) -> bool:
@@ -118,6 +162,9 @@ class FlowPass(models.Model):
     name = models.CharField(_("name"), max_length=200)
     every_minutes = models.PositiveIntegerField(_("every (minutes)"), default=1440)
     next_run_at = models.DateTimeField(_("next run"), null=True, blank=True)
+
+    objects = AuditedQuerySet["FlowPass"].as_manager()
+    history = ConfigHistory(engine=["next_run_at"])
 
     class Meta:
         verbose_name = _("pass")

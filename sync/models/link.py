@@ -8,7 +8,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
+from mappings import presets
+from mappings.models.mapping_set import Side
 from sync.models.scope import ScopedQuerySet
+
+ERASED = "erased:"
+"""What the frozen reason of a link begins with whose person was erased: date, who asked and why follow."""
 
 
 class EntityLink(models.Model):
@@ -27,6 +32,11 @@ class EntityLink(models.Model):
     title = models.CharField(_("name"), max_length=300, blank=True)
     agreed_crm = models.JSONField(_("agreed CRM values"), default=dict, blank=True)
     agreed_ledger = models.JSONField(_("agreed ledger values"), default=dict, blank=True)
+    agreed_under = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text=_("By source side: the version of the mapping that both sides agreed under."),
+    )
     sent_crm = models.JSONField(default=dict, blank=True, help_text=_("Where it differs from what was returned."))
     sent_ledger = models.JSONField(default=dict, blank=True, help_text=_("Where it differs from what was returned."))
     crm_fingerprint = models.CharField(max_length=64, blank=True)
@@ -36,6 +46,14 @@ class EntityLink(models.Model):
     line_ids = models.JSONField(_("line ids"), default=dict, blank=True)
     crm_url = models.CharField(max_length=300, blank=True)
     ledger_url = models.CharField(max_length=300, blank=True)
+    origin = models.CharField(
+        _("began in"), max_length=10, choices=Side.choices, default=Side.LEDGER,
+        help_text=_("The side whose record was there first; the other was created from it."),
+    )  # fmt: skip
+    former = models.JSONField(
+        _("earlier counterparts"), default=list, blank=True,
+        help_text=_("Documents that were credited and replaced, oldest first."),
+    )  # fmt: skip
     linked_by = models.CharField(_("linked by"), max_length=200, blank=True)
     frozen_reason = models.CharField(_("frozen because"), max_length=300, blank=True)
     created_at = models.DateTimeField(_("linked"), default=timezone.now)
@@ -55,9 +73,14 @@ class EntityLink(models.Model):
                 fields=["integration", "ledger_object", "ledger_id", "crm_object"], name="link_once_per_ledger_record"
             ),
             models.CheckConstraint(condition=~Q(crm_id="") & ~Q(ledger_id=""), name="link_has_both_ids"),
+            models.CheckConstraint(condition=Q(origin__in=["crm", "ledger"]), name="link_origin_known"),
         ]
 
     def __str__(self) -> str:
-        return (
-            f"{self.title or self.ledger_id} ({self.crm_object} {self.crm_id} ↔ {self.ledger_object} {self.ledger_id})"
-        )
+        crm, ledger = presets.shown_object(self.crm_object), presets.shown_object(self.ledger_object)
+        return f"{self.title or self.ledger_id} ({crm} {self.crm_id} ↔ {ledger} {self.ledger_id})"
+
+    @property
+    def erased(self) -> str:
+        """When, by whom and why the person of this record was erased; "" when nobody was."""
+        return self.frozen_reason.removeprefix(ERASED).strip() if self.frozen_reason.startswith(ERASED) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -11,6 +12,19 @@ from integrations.models import Integration
 from sync.models.change import Change
 from sync.models.run import SyncRun
 from sync.models.scope import ScopedQuerySet
+
+TO_A_PERSON = [
+    "→review",
+    "planned→review",
+    "held→review",
+    "queued→review",
+    "sending→review",
+    "unknown→review",
+    "retrying→review",
+]
+TRIED_AGAIN = ["sending→retrying"]
+FAILURES = [*TO_A_PERSON, *TRIED_AGAIN]
+"""Events that say that a change failed: it needs a person, or is tried again by itself."""
 
 
 class SyncLogEntry(models.Model):
@@ -32,6 +46,7 @@ class SyncLogEntry(models.Model):
         verbose_name_plural = _("log")
         ordering = ["-pk"]
         default_permissions = ("view",)
+        indexes = [models.Index(fields=["at"], condition=Q(event__in=FAILURES), name="log_failures_at")]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.event}"

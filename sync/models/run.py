@@ -29,6 +29,7 @@ class SyncRun(models.Model):
         SUBSET = "subset", _("Pass")
         EVENT = "event", _("Event")
         REPLAY = "replay", _("Retry")
+        CARD = "card", _("Card")
         DEPENDENCY = "dependency", _("Needed by another record")
 
     class State(models.TextChoices):
@@ -74,6 +75,11 @@ class SyncRun(models.Model):
     due_at = models.DateTimeField(_("continues"), default=timezone.now)
     planned_at = models.DateTimeField(_("planned"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    stopped_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+",
+        verbose_name=_("stopped by"),
+    )  # fmt: skip
+    stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)
 
     objects = ScopedQuerySet.as_manager()
 
@@ -88,10 +94,16 @@ class SyncRun(models.Model):
                 condition=Q(state__in=["planning", "held", "delivering", "done", "failed", "cancelled"]),
                 name="run_state_known",
             ),
+            # What is over or waits for a person cannot be stopped, and does not stay stopped.
+            models.CheckConstraint(
+                condition=Q(stopped_at=None) | Q(state__in=["planning", "delivering"]), name="run_stopped_at_work"
+            ),
         ]
         indexes = [
             models.Index(fields=["flow", "-id"], name="run_by_flow"),
             models.Index(fields=["due_at"], condition=Q(state__in=["planning", "delivering"]), name="run_active"),
+            models.Index(fields=["flow"], condition=Q(state__in=["planning", "held", "delivering"]), name="run_open"),
+            models.Index(fields=["finished_at", "flow"], condition=Q(state="failed"), name="run_failed_at"),
         ]
 
     def __str__(self) -> str:

@@ -30,7 +30,7 @@ def database_url() -> str:
     return f"postgres://{login}@{given['HOST']}:{given['PORT'] or 5432}/{given['NAME']}"
 
 
-def wait_for(look: Callable[[], ResultT], what: str, *, seconds: float = 60, ticking: bool = True) -> ResultT:
+def wait_for(look: Callable[[], ResultT], what: str, *, seconds: float = 120, ticking: bool = True) -> ResultT:
     """Look until there is something to see; meanwhile minutes pass (`ticking`), a second each."""
     deadline, next_tick = time.monotonic() + seconds, 0.0
     while time.monotonic() < deadline:
@@ -77,6 +77,7 @@ class Worker:
             "FORTNOX_RATE": "0",
             "HUBSPOT_RATE": "0",
             "HUBSPOT_SEARCH_RATE": "0",
+            "SALESFORCE_RATE": "0",
             "HTTP_TIMEOUT_SECONDS": "3",
             "REMOTE_LATENESS_SECONDS": "1",
             "SEARCH_LAG_SECONDS": "1",

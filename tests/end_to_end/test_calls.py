@@ -72,7 +72,7 @@ def test_a_run_without_changes_costs_one_call_and_the_same_queries_at_any_size(w
 
     small, large = cost(50), cost(1_500)
     assert small[0] == large[0] == {"fortnox customers list": 1}
-    assert small[1] == large[1] <= 40
+    assert small[1] == large[1] <= 49  # five looks: stopped, cancelled, at work; re-syncs; plans of an older version
 
 
 def test_one_percent_changed_is_read_and_written_and_nothing_else(world: Build) -> None:

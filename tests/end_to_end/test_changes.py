@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -111,8 +112,8 @@ def test_a_booked_payment_moves_the_deal_to_paid_in_full(world: Build) -> None:
     deal = there.links(INVOICES)[str(invoice["DocumentNumber"])]
     found = differences(there, "deals", before)
     assert set(found) == {deal}
-    assert set(found[deal]) == {"dealstage", "fortnox_status", "final_pay_date_in_fortnox"}
-    assert found[deal]["fortnox_status"] == "Paid"
+    assert set(found[deal]) == {"dealstage", "fortnox_status", "final_pay_date_in_fortnox", "fortnox_balance"}
+    assert (found[deal]["fortnox_status"], found[deal]["fortnox_balance"]) == ("Paid", "0")
 
 
 def test_a_part_payment_leaves_the_stage_alone(world: Build) -> None:
@@ -125,7 +126,8 @@ def test_a_part_payment_leaves_the_stage_alone(world: Build) -> None:
     paid_by(there, made["DocumentNumber"], 100)
     there.sync(INVOICES)
     deal = there.links(INVOICES)[str(made["DocumentNumber"])]
-    assert differences(there, "deals", before) == {deal: {"fortnox_status": "Partly paid"}}
+    left = f"{Decimal(str(made['Balance'])) - 100:f}"
+    assert differences(there, "deals", before) == {deal: {"fortnox_status": "Partly paid", "fortnox_balance": left}}
 
 
 ROW = {"ArticleNumber": "", "Description": "Arbete", "DeliveredQuantity": 1, "Price": 800, "VAT": 25}

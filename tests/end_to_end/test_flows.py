@@ -147,8 +147,10 @@ def test_a_cancelled_invoice_is_not_imported_and_one_imported_earlier_only_says_
     there.sync(INVOICES)
     (after,) = there.hubspot("deals")
     assert after["properties"]["fortnox_status"] == "Cancelled"
-    assert {k: v for k, v in after["properties"].items() if k not in ("fortnox_status", "hs_lastmodifieddate")} == {
-        k: v for k, v in deal["properties"].items() if k not in ("fortnox_status", "hs_lastmodifieddate")
+    assert after["properties"]["fortnox_balance"] == "0"
+    moved = ("fortnox_status", "fortnox_balance", "hs_lastmodifieddate")
+    assert {k: v for k, v in after["properties"].items() if k not in moved} == {
+        k: v for k, v in deal["properties"].items() if k not in moved
     }
     check_explained(there)
 
@@ -163,8 +165,19 @@ def test_groups_properties_and_pipeline_are_made_once_and_found_again(world: Bui
         ("companies", "fortnox_key"),
         ("companies", "organization_number_from_fortnox"),
         ("deals", "final_pay_date_in_fortnox"),
+        ("deals", "fortnox_balance"),
+        ("deals", "fortnox_credit_invoice"),
+        ("deals", "fortnox_credits_invoice"),
+        ("deals", "fortnox_currency_rate"),
+        ("deals", "fortnox_due_date"),
+        ("deals", "fortnox_invoice_date"),
         ("deals", "fortnox_key"),
+        ("deals", "fortnox_last_reminder_date"),
+        ("deals", "fortnox_net"),
         ("deals", "fortnox_status"),
+        ("deals", "fortnox_total"),
+        ("deals", "fortnox_vat"),
+        ("deals", "fortnox_voucher"),
         ("deals", "invoice_number_in_fortnox"),
         ("line_items", "fortnox_key"),
         ("products", "fortnox_key"),

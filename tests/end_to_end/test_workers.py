@@ -90,7 +90,7 @@ def test_a_worker_killed_in_the_middle_of_an_import_leaves_no_gap_and_no_double(
     slow(there, 150)
     with Worker(tmp_path):
         for _time in range(2):
-            wait_for(under_way, "the middle of the import", seconds=40)
+            wait_for(under_way, "the middle of the import")
             victim = bulk_worker()
             Worker.kill(victim)
             wait_for(lambda pid=victim: not alive(pid), "its death", ticking=False)  # type: ignore[misc]

@@ -35,6 +35,8 @@ _BATCHES = ("batch/upsert", "batch/update", "batch/read", "batch/create", "batch
 class World:
     """See the module's docstring. Sizes are the sandbox's: `World(sandbox, customers=60, accounts=12)`."""
 
+    CRM = "hubspot"
+
     def __init__(
         self, sandbox: SandboxProcess, *, approved: bool = True, brake: int = 1_000_000,
         connected: Sequence[ConnectedAccount] = (), **sizes: int,
@@ -49,7 +51,8 @@ class World:
             nothing = {"customers": 0, "articles": 0, "invoices": 0, "accounts": 0}
             sandbox.control("POST", "/reset", nothing | sizes)
             organization = make_organization()
-            self.crm = self._account(organization, "hubspot")
+            self.crm = self._account(organization, self.CRM)
+            self.furnish()
             self.ledger = self._account(organization, "fortnox")
         self.integration: Integration = make_integration(
             organization, crm=self.crm, ledger=self.ledger, brake_records=brake
@@ -58,6 +61,9 @@ class World:
             switch_on(flow)
         if approved:
             Flow.objects.update(first_run_approved_at=timezone.now())
+
+    def furnish(self) -> None:
+        """What an administrator of the CRM does before the flows are added."""
 
     def _account(self, organization: Any, system: str) -> ConnectedAccount:
         token = self.sandbox.control("POST", "/token", {"system": system})
@@ -197,7 +203,7 @@ class World:
         token = self.sandbox.control("POST", "/token", {"system": system})
         headers = {"Authorization": f"Bearer {token['access_token']}"}
         answer = requests.request(method, token["base_url"] + path, json=body, headers=headers, timeout=10)
-        answer.raise_for_status()
+        assert answer.ok, answer.text
         return answer.json()
 
     def enable_currencies(self, *codes: str) -> None:

@@ -159,7 +159,14 @@ def test_the_list_starts_and_pauses_several_flows(action, field, value):
 def test_saving_the_settings_writes_only_them():
     flow = make.make_flow(cursor="old", every_minutes=30)
     Flow.objects.filter(pk=flow.pk).update(cursor="moved meanwhile")
-    data = {"every_minutes": 15, "approval": "always", "may_create": "on", "filter_expression": "", "brake_amount": ""}
+    data = {
+        "every_minutes": 15,
+        "approval": "always",
+        "may_create": "on",
+        "takes": "all",
+        "filter_expression": "",
+        "brake_amount": "",
+    }
     response = member_of(flow).post(reverse("admin:sync_flow_change", args=[flow.pk]), data | {"slug": "hacked"})
     assert response.status_code == 302
     flow.refresh_from_db()
@@ -171,7 +178,8 @@ def test_switching_on_in_the_settings_makes_the_flow_due():
     flow = make.make_flow(enabled=False)
     item = make.make_pass(flow)
     data = {
-        "enabled": "on", "every_minutes": 30, "approval": "first_run", "may_create": "on", "may_update": "on",
+        "enabled": "on", "every_minutes": 30, "approval": "first_run", "may_create": "on", "takes": "all",
+        "may_update": "on",
         "filter_expression": "", "brake_amount": "", "passes-TOTAL_FORMS": 1, "passes-INITIAL_FORMS": 1,
         "passes-0-id": item.pk, "passes-0-flow": flow.pk, "passes-0-every_minutes": 60,
     }  # fmt: skip
@@ -367,7 +375,8 @@ def test_run_change_link_and_log_lead_to_each_other():
         return reverse(f"admin:sync_{row._meta.model_name}_change", args=[row.pk])
 
     text = client.get(page(change)).content.decode()
-    assert page(run) in text and page(link) in text and f"synclogentry/?change={change.pk}" in text
+    record = reverse("admin:record", args=[link.pk])
+    assert page(run) in text and record in text and f"synclogentry/?change={change.pk}" in text
     text = client.get(page(entry)).content.decode()
     assert page(run) in text and page(change) in text
     assert page(change) in client.get(page(run)).content.decode()

@@ -29,9 +29,15 @@ def test_adding_flows_sets_up_every_preset_switched_off(staff: Client) -> None:
         "customers-to-companies",
         "articles-to-products",
         "invoices-to-deals",
+        "companies-to-customers",
+        "customer-numbers-to-companies",
+        "deals-to-invoices",
+        "invoice-status-to-deals",
     ]
     assert not Flow.objects.filter(enabled=True).exists()
-    assert all(flow.first_run_pending for flow in Flow.objects.all())
+    # What a person asks for one by one needs no first plan; everything else waits for its approval.
+    asked = Flow.objects.exclude(approval="automatic")
+    assert all(flow.first_run_pending for flow in asked) and asked.count() == 3
 
 
 def test_the_match_order_is_the_one_that_was_chosen(staff: Client) -> None:
@@ -46,7 +52,7 @@ def test_adding_again_changes_nothing(staff: Client) -> None:
     url = reverse("admin:sync_flow_choose", args=[integration.pk])
     staff.post(url, {"match_order": "default"})
     staff.post(url, {"match_order": "previous_app"})
-    assert Flow.objects.count() == 3 and MappingSet.objects.count() == 3
+    assert Flow.objects.count() == 7 and MappingSet.objects.count() == 7
 
 
 def test_a_stranger_finds_no_such_integration(client: Client, db: None) -> None:
@@ -59,7 +65,7 @@ def test_a_stranger_finds_no_such_integration(client: Client, db: None) -> None:
 
 def test_a_member_without_the_right_may_not_add_flows(client: Client, db: None) -> None:
     integration = make_integration()
-    client.force_login(make_user(organization=integration.organization))
+    client.force_login(make_user(organization=integration.organization, role="viewer"))
     assert client.post(reverse("admin:sync_flow_choose", args=[integration.pk])).status_code == 403
 
 

@@ -63,6 +63,11 @@ def test_a_settle_time_below_what_the_remote_needs_is_refused(settings: LazySett
     assert ids(queue_settings(None)) == {"E015"}
 
 
+def test_a_second_search_before_the_index_can_have_caught_up_is_refused(settings: LazySettings) -> None:
+    settings.LOOK_AGAIN_SECONDS = settings.SEARCH_LAG_SECONDS - 1
+    assert ids(queue_settings(None)) == {"E019"}
+
+
 @pytest.mark.parametrize("keys", [[], ["k1:c2hvcnQ="], ["not a key"]])
 def test_unusable_encryption_keys_are_refused(settings: LazySettings, keys: list[str]) -> None:
     settings.FIELD_ENCRYPTION_KEYS = keys

@@ -229,7 +229,7 @@ def test_a_record_linked_meanwhile_releases_who_waits_for_it(tiny: World, monkey
     real = planning.match
     fired = []
 
-    def between(ctx, records, lookup):
+    def between(ctx, records, lookup, said):
         if ctx.flow.slug == "orders" and not fired:
             fired.append(1)
             world.approve(held.run)  # the other worker finishes the customer now
@@ -493,9 +493,9 @@ def test_a_failing_token_refresh_does_not_silence_the_bell(db: None, monkeypatch
     kicked = []
     monkeypatch.setattr("sync.queue.kick", lambda n: kicked.append(n))
 
-    def boom(now):
+    def boom():
         raise RuntimeError("lock timeout")
 
-    monkeypatch.setattr("sync.tasks.refresh_due_accounts", boom)
+    monkeypatch.setattr("sync.tasks.every_minute", boom)
     tasks.tick()
     assert kicked

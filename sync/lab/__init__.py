@@ -1,0 +1,1 @@
+"""The mapping lab: drafts tried on real records, golden samples, publishing with its consequences, versions."""
