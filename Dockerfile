@@ -1,4 +1,4 @@
-# One image for the web server and the workers; compose.yaml shows both.
+# One image for the web server, the workers and the listener; compose.yaml shows all three.
 FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PROFILE=production

@@ -5,7 +5,7 @@ SERVE ?= 1
 PORT ?= 8000
 SANDBOX_PORT ?= 9400
 
-.PHONY: setup demo test lint bench requirements
+.PHONY: setup demo test lint bench cards package requirements
 
 setup: .venv/.stamp
 
@@ -35,6 +35,24 @@ lint: setup
 	@$(PY) manage.py makemigrations --check --dry-run
 	@$(PY) manage.py check
 	@$(PY) manage.py check_messages
+
+# The app inside HubSpot: type check and unit tests of its cards and settings page (Node).
+CARDS := integrations/hubspot/app
+$(CARDS)/node_modules/.package-lock.json: $(CARDS)/package-lock.json
+	@cd $(CARDS) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+cards: $(CARDS)/node_modules/.package-lock.json
+	@cd $(CARDS) && npm run --silent check
+
+# The package for a Salesforce org: read by Salesforce's own converter and compared with what we deploy of it (Node).
+PACKAGE := integrations/salesforce/package
+$(PACKAGE)/node_modules/.package-lock.json: $(PACKAGE)/package-lock.json
+	@cd $(PACKAGE) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+package: $(PACKAGE)/node_modules/.package-lock.json
+	@cd $(PACKAGE) && npm run --silent check
 
 bench: setup
 	@$(PY) manage.py bench $(ARGS)

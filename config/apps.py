@@ -14,3 +14,7 @@ class ConfigConfig(AppConfig):
     """Registers the room, for its commands."""
 
     name = "config"
+
+    def ready(self) -> None:
+        """The checks of signing in, and what signing in remembers."""
+        from config.signin import checks, gate  # noqa: F401

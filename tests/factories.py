@@ -32,9 +32,13 @@ def make_user(
     organization: Organization | None = None,
     permissions: str = "",
     superuser: bool = False,
-    role: str = Membership.Role.CONSULTANT,
+    role: str = "",
 ) -> User:
-    """A staff member, of `organization` when given; `permissions` are `app.codename`, separated by spaces."""
+    """A staff member, of `organization` when given, as `role`.
+
+    `permissions` are further rights, `app.codename`, separated by spaces. Without a role, whoever is given rights is a
+    viewer with those, so that a test says exactly what its person may do; whoever is given none is a consultant.
+    """
     user = User.objects.create_user(
         username or f"user{next(_numbers)}", password="correct horse battery", is_staff=True, is_superuser=superuser
     )
@@ -42,6 +46,7 @@ def make_user(
         app, codename = label.split(".")
         user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
     if organization is not None:
+        role = role or (Membership.Role.VIEWER if permissions else Membership.Role.CONSULTANT)
         Membership.objects.create(organization=organization, user=user, role=role)
     return user
 

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from integrations.connector import (
+    Estimate,
+    Feedback,
     Fields,
     FieldSchema,
     FieldType,
+    Gone,
     ObjectSchema,
     Option,
     Outcome,
@@ -23,10 +26,12 @@ from integrations.connector import (
     ReadinessLine,
     Record,
     Setup,
+    Totals,
     Value,
     Write,
 )
-from integrations.errors import IncompleteRead, Missing, OutcomeUnknown, SyncError
+from integrations.errors import IncompleteRead, Misconfigured, Missing, OutcomeUnknown, SyncError
+from integrations.http import about_to_send
 
 
 @dataclass
@@ -55,6 +60,7 @@ class Remote:
     refuse: dict[str, SyncError] = field(default_factory=dict)  # value of `name` → error
     drop_from_page: int | None = None
     invisible: set[str] = field(default_factory=set)  # ids not yet found by searching
+    gone: dict[str, list[Gone]] = field(default_factory=dict)  # by object, told with the first page
 
     def put(self, object_name: str, fields: Mapping[str, Value], record_id: str = "", **more: Any) -> str:
         """Store a record as a user of the remote would; returns its id."""
@@ -69,6 +75,13 @@ class Remote:
             {**(known.links if known else {}), **more.get("links", {})},
         )  # fmt: skip
         return record_id
+
+    def drop(self, object_name: str, record_id: str, into: str = "") -> None:
+        """Delete a record, or merge it into another one, which thereby changes."""
+        del self.objects[object_name][record_id]
+        self.gone.setdefault(object_name, []).append(Gone(record_id, into))
+        if into:
+            self.put(object_name, {}, into)
 
     def rows(self, object_name: str) -> dict[str, dict[str, Value]]:
         """Everything an object holds, by id."""
@@ -89,12 +102,19 @@ class TinyConnector:
     """The protocol over a `Remote`."""
 
     system = "tiny"
+    round = 0
 
     def __init__(self, remote: Remote) -> None:
         self.remote = remote
         self.idempotent = frozenset(remote.unique)
         self.markers = {name: "reference" for name in remote.objects if name not in remote.unique}
+        self.found_by_marker = frozenset(self.markers)
         self.cancelled = {"bill": "cancelled"}
+        self.verified = {"bill": ("customer",)}
+        self.locks: Mapping[str, str] = {}
+        self.owners: Mapping[str, str] = {}
+        self.estimates_from: Mapping[str, frozenset[str]] = {}
+        self.feedback: Mapping[str, Feedback] = {}
         self.options: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def describe(self, object_name: str) -> ObjectSchema:
@@ -115,7 +135,7 @@ class TinyConnector:
         self, object_name: str, since: str | None, fields: Fields, *, resume: str = "", subset: str = ""
     ) -> Iterator[Page]:
         started = str(self.remote.clock)
-        floor = int(since) - 5 if since else 0  # the overlap
+        floor = int(since) - 5 if since and since.isdigit() else 0  # the overlap
         everything = sorted(self.remote.objects.get(object_name, {}).items(), key=lambda item: int(item[0]))
         rows = [item for item in everything if item[1].changed >= floor]
         if subset:
@@ -133,7 +153,9 @@ class TinyConnector:
                 raise IncompleteRead(f"{len(rows)} announced, {len(rows) - 1} received", code="incomplete")
             last = offset + size >= len(rows)
             cursor = started if last else None
-            yield Page([self._record(object_name, *i, fields) for i in part], str(offset + size), cursor, len(rows))
+            gone = self.remote.gone.get(object_name, []) if not offset and since else []
+            found = [self._record(object_name, *item, fields) for item in part]
+            yield Page(found, str(offset + size), cursor, len(rows), gone)
 
     def _record(self, name: str, key: str, row: Stored, fields: Fields, *, full: bool = False) -> Record:
         hidden = set() if full else self.remote.detail_only.get(name, set())
@@ -166,6 +188,12 @@ class TinyConnector:
             if value in values and key not in self.remote.invisible:
                 found.setdefault(value, []).append(self._record(object_name, key, row, {}, full=True))
         return found
+
+    def search(self, object_name: str, field_name: str, text: str, fields: frozenset[str], limit: int) -> list[Record]:
+        self.remote.called("search")
+        rows = self.remote.objects.get(object_name, {}).items()
+        hits = [item for item in rows if text.lower() in str(item[1].fields.get(field_name) or "").lower()]
+        return [self._record(object_name, *item, {}, full=True) for item in hits[:limit]]
 
     def count(self, object_name: str) -> int:
         self.remote.called("count")
@@ -201,12 +229,39 @@ class TinyConnector:
         return next((key for key, row in rows.items() if row.fields.get(name) == value), "")
 
     def create(self, object_name: str, write: Write) -> Outcome:
+        about_to_send()
         self.remote.calls["create"] += 1
         fields = {**write.fields, "reference": write.marker}
         key = self.remote.put(object_name, fields)
         for fault in list(self.remote.faults):
             fault("create")  # after the commit: the answer is lost
         return Outcome(write.key, key, True, self.remote.objects[object_name][key].fields)
+
+    def totals(self, object_name: str, record: Record) -> Totals | None:
+        """None: nothing here has amounts of a ledger."""
+        return None
+
+    def totals_fields(self, object_name: str) -> Fields:
+        """Empty, see `totals`."""
+        return {}
+
+    def estimate(
+        self,
+        object_name: str,
+        fields: Mapping[str, Value],
+        lines: Sequence[Mapping[str, Value]],
+        known: Mapping[str, Record],
+    ) -> Estimate | None:
+        """None: nothing is estimated here."""
+        return None
+
+    def perform(self, object_name: str, record_id: str, act: str) -> Outcome:
+        """Nothing can be carried out here."""
+        return Outcome(record_id, error=Misconfigured(f"“{act}” is not known for {object_name}", code="act_unknown"))
+
+    def owners_of(self, object_name: str, ids: Sequence[str]) -> dict[str, str]:
+        """Empty: nothing here is a part of something else."""
+        return {}
 
     def prepare(self, setup: Setup) -> dict[str, str]:
         self.remote.called("prepare")

@@ -11,6 +11,9 @@ from typing import Any
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from config.bench import cards, events, salesforce, waiting
+from config.bench.pages import p_pages
+from config.bench.storm import r01
 from config.bench.world import Sandbox, build, peak_megabytes
 from sync.engine.run import Order, work
 from sync.models import Change, Flow, SyncRun
@@ -151,4 +154,36 @@ def p11(scale: float) -> Result:
         return {"records": run.seen, "peak_mb": peak_megabytes()}
 
 
-CASES: dict[str, Callable[[float], Result]] = {"P-01": p01, "P-03": p03, "P-04": p04, "P-05": p05, "P-11": p11}
+def p_card(scale: float) -> Result:
+    """The card's answer under 20 clients, in times of an empty view of the same server; at most 3 at p99."""
+    return cards.measure(scale)
+
+
+def p_wait(scale: float) -> Result:
+    """A person's calls while a bulk import uses the whole budget: their wait, p95 at most 1 s."""
+    return waiting.measure(scale)
+
+
+def p_events(scale: float) -> Result:
+    """50 edits per direction, noticed by events: from the edit to our write, p95 at most 10 s (closed-won: 15 s)."""
+    return events.measure(scale)
+
+
+def p_accounts(scale: float) -> Result:
+    """10,000 accounts both ways with a Salesforce org: ⌈n/2000⌉ query pages, ⌈n/200⌉ collections, silent echoes."""
+    return salesforce.measure(scale)
+
+
+CASES: dict[str, Callable[[float], Result]] = {
+    "P-01": p01,
+    "P-03": p03,
+    "P-04": p04,
+    "P-05": p05,
+    "P-11": p11,
+    "P-accounts": p_accounts,
+    "P-card": p_card,
+    "P-events": p_events,
+    "P-pages": p_pages,
+    "P-wait": p_wait,
+    "R-01": r01,
+}

@@ -76,7 +76,7 @@ def test_both_systems_are_connected_and_paired(browser: Browser, served: str, re
     desk.picture("4-integration")
     page.get_by_label("Name").fill("Our pair")
     page.get_by_role("button", name="Create the integration").click()
-    expect(page.get_by_role("heading", name="What next")).to_be_visible()
+    expect(page.get_by_role("heading", name="Readiness of Our pair")).to_be_visible()
     desk.picture("5-next")
     assert Integration.objects.get().name == "Our pair"
     assert ConnectedAccount.objects.filter(status="connected").count() == 2
@@ -130,7 +130,7 @@ def test_the_account_page_tests_reauthenticates_and_disconnects(
     page.reload()
     expect(page.get_by_text("Rights are missing").first).to_be_visible()
     desk.picture("9-missing-rights")
-    page.get_by_role("button", name="Re-authenticate").click()
+    page.get_by_role("button", name="Reconnect").click()
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_text("Rights are missing")).to_have_count(0)
     page.get_by_role("link", name="Disconnect…").click()

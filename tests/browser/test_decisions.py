@@ -54,7 +54,7 @@ def test_flows_are_added_to_an_integration(admin):
     admin.get_by_label("As the previous app did").check()
     press(admin, "Add the flows")
     expect(admin.get_by_role("link", name="Invoices to deals")).to_be_visible()
-    assert Flow.objects.filter(integration=integration).count() == 3
+    assert Flow.objects.filter(integration=integration).count() == 7
 
 
 def test_the_set_up_is_done_again(admin):

@@ -58,8 +58,8 @@ class Command(BaseCommand):
                 "HUBSPOT_RATE_SECONDS": str(10 / factor),
                 "HUBSPOT_SEARCH_RATE_SECONDS": str(1 / factor),
             }
-            if name == "P-11":
-                env |= {"FORTNOX_RATE": "0", "HUBSPOT_RATE": "0", "HUBSPOT_SEARCH_RATE": "0"}
+            if name in ("P-11", "P-accounts"):
+                env |= dict.fromkeys(("FORTNOX_RATE", "HUBSPOT_RATE", "HUBSPOT_SEARCH_RATE", "SALESFORCE_RATE"), "0")
             manage = [sys.executable, str(Path(settings.BASE_DIR) / "manage.py")]
             subprocess.run([*manage, "migrate", "-v0"], env=env, check=True)  # noqa: S603
             if "BENCH_DATABASE_URL" in os.environ:

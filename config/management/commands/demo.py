@@ -14,7 +14,8 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection
 
-from config.demo import story
+from config.demo import creating, salesforce, story, workplace
+from config.demo.org import Org
 from config.demo.processes import Processes, free_port
 
 LIMIT_FACTOR = 10
@@ -32,6 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--customers", type=int, default=320)
         parser.add_argument("--articles", type=int, default=210)
         parser.add_argument("--invoices", type=int, default=520)
+        parser.add_argument("--deals", type=int, default=12, help="deals that wait for an invoice")
         parser.add_argument("--no-serve", action="store_true", help="stop after the summary")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,7 +42,8 @@ class Command(BaseCommand):
         sandbox_port, port = free_port(options["sandbox_port"]), free_port(options["port"])
         base = f"http://localhost:{port}"
         with Processes(Path(settings.VAR_DIR) / "demo") as processes:
-            sizes = [f"--{name}={options[name]}" for name in ("customers", "articles", "invoices")]
+            sizes = [f"--{name}={options[name]}" for name in ("customers", "articles", "invoices", "deals")]
+            sizes += [f"--webhook-url={base}/webhooks/hubspot", f"--app-url={base}"]
             factor = f"--limit-factor={LIMIT_FACTOR}"
             processes.manage("sandbox", "sandbox", f"--port={sandbox_port}", factor, *sizes)
             processes.wait_for(f"http://localhost:{sandbox_port}/control/accounts")
@@ -52,11 +55,18 @@ class Command(BaseCommand):
                 "--workers=1", "--threads=8",
             )  # fmt: skip
             processes.manage("worker", "worker", "--grace=20")
+            processes.manage("listener", "listen")
             processes.wait_for(f"{base}/livez")
             self.say(f"sandbox on http://localhost:{sandbox_port}, Ledgerbridge on {base}")
-            integration = story.connect(base, self.say)
+            visitor = story.sign_in(base)
+            integration = story.connect(visitor, base, self.say)
             story.first_syncs(integration, person, processes, self.say)
+            creating.create_invoices(integration, processes, f"http://localhost:{sandbox_port}", self.say)
             story.summary(integration, self.say)
+            host = f"http://localhost:{sandbox_port}"
+            workplace.show(workplace.Desk(integration, person, visitor, processes, base, host, self.say))
+            org = Org(host)
+            salesforce.show(org, visitor, base, person, processes, self.say)
             self.say(f"\nDone in {time.monotonic() - started:.0f} s.")
             self.say(f"Sign in at {base}/admin/ as {story.USERNAME} with the password {story.PASSWORD}")
             if not options["no_serve"]:
@@ -71,6 +81,9 @@ class Command(BaseCommand):
         """Point every process at the sandbox: for our children, and in a file for commands run beside the demo."""
         accounts = requests.get(f"http://localhost:{sandbox_port}/control/accounts", timeout=10).json()["accounts"]
         values = {"PUBLIC_URL": base, "EXTRA_ALLOWED_HOSTS": f"localhost:{sandbox_port}"}
+        # The stand-in of the CRM's page frames ours from another origin, as the real one does; 127.0.0.1 is another.
+        values["EXTRA_FRAME_ANCESTORS"] = f"http://localhost:{sandbox_port},http://127.0.0.1:{sandbox_port}"
+        values["FORTNOX_SOCKET_URL"] = f"ws://localhost:{sandbox_port}/fortnox/topics-v1"
         for system in ("fortnox", "hubspot"):
             account = next(a for a in accounts if a["system"] == system)
             url = f"http://localhost:{sandbox_port}/{system}"
@@ -84,6 +97,9 @@ class Command(BaseCommand):
             "FORTNOX_RATE_SECONDS": str(5 / LIMIT_FACTOR),
             "HUBSPOT_RATE_SECONDS": str(10 / LIMIT_FACTOR),
             "HUBSPOT_SEARCH_RATE_SECONDS": str(1 / LIMIT_FACTOR),
+            "SALESFORCE_LOGIN_URL": f"http://localhost:{sandbox_port}/salesforce",
+            "SALESFORCE_TEST_URL": f"http://localhost:{sandbox_port}/salesforce/test",
+            "SALESFORCE_RATE_SECONDS": str(5 / LIMIT_FACTOR),
         }
         processes.env |= values
         path = Path(settings.VAR_DIR) / "demo.env"
