@@ -22,11 +22,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a database and what really commits, and give tests against the real clock a second try in CI.
+    """Mark what uses a database and what really commits, and give tests against the real clock another try in CI.
 
-    A test with threads, processes or a browser can lose against a machine that three lanes share; it is then reported
-    as RERUN, with its first failure, and fails when it fails twice. Storms, and everything that cannot depend on the
-    clock, get no second try.
+    A test with threads, processes, a browser or real HTTP can lose against a machine that three lanes share; it is then
+    reported as RERUN, with its first failure, and fails when it fails three times. Storms, and everything that cannot
+    depend on the clock, get no second try.
     """
     for item in items:
         marker = item.get_closest_marker("django_db")
@@ -35,9 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         commits = marker is not None and marker.kwargs.get("transaction")
         if commits:
             item.add_marker(pytest.mark.commits)
-        on_the_clock = item.get_closest_marker("browser") or commits
+        on_the_clock = item.get_closest_marker("browser") or commits or "sandbox" in getattr(item, "fixturenames", ())
         if "CI" in os.environ and on_the_clock and item.get_closest_marker("soak") is None:
-            item.add_marker(pytest.mark.flaky(reruns=1))
+            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 @pytest.fixture(autouse=True)

@@ -62,7 +62,7 @@ def test_a_won_opportunity_gets_its_invoice_and_the_others_say_what_they_lack(st
     assert len(invoiced) == 2
     for row in invoiced:
         assert f"“{row['Name']}”" in said and f"invoice {row['Fortnox_Invoice_Number__c']} stood on it" in said
-        page = requests.get(stage.org.page("Opportunity", row["id"]), timeout=10).text
+        page = requests.get(stage.org.page("Opportunity", row["id"]), timeout=60).text
         assert "signed_request" in page and f"/canvas/{integration.crm_account_id}/" in page
     waiting = Change.objects.filter(flow__slug=salesforce.INVOICES, state="review")
     assert {change.source_title for change in waiting} == {"Order 4", "Order 9"}

@@ -108,7 +108,7 @@ class Worker:
         family = [self.process.pid, *children(self.process.pid)]
         for pid in family:
             self.kill(pid)
-        self.process.wait(10)
+        self.process.wait(60)
 
     @staticmethod
     def kill(pid: int) -> None:

@@ -76,7 +76,7 @@ def listening(sandbox: SandboxProcess, folder: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def deeds(there: World, since: int, **wanted: str) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ def _reassociate(here: World, deal: str, old: str, new: str) -> None:
     here.ask("hubspot", "PUT", f"{place}/default/companies/{new}")
     token = here.sandbox.control("POST", "/token", {"system": "hubspot"})
     bearer = {"Authorization": f"Bearer {token['access_token']}"}
-    assert requests.delete(f"{token['base_url']}{place}/companies/{old}", headers=bearer, timeout=10).ok
+    assert requests.delete(f"{token['base_url']}{place}/companies/{old}", headers=bearer, timeout=60).ok
 
 
 @pytest.mark.parametrize("policy", ["create", "found"])

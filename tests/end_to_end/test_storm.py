@@ -74,7 +74,7 @@ def test_r05_the_naive_variant_makes_duplicates_in_the_same_storm(storm: Storm) 
 
 @postgres_only
 def test_r02_a_worker_frozen_between_its_last_look_and_the_socket_makes_nothing_twice(storm: Storm) -> None:
-    report = storm(600, faults=FAULTS, failpoints="send.checked:freeze=7@0.005")
+    report = storm(600, faults=FAULTS, failpoints="send.checked:freeze=9@0.005")
     all_is_well(report)
 
 
@@ -87,7 +87,7 @@ def test_r03_stopped_and_killed_workers_make_nothing_twice(storm: Storm) -> None
 
 @postgres_only
 def test_r04_a_lagging_search_makes_nothing_twice(storm: Storm) -> None:
-    report = storm(600, faults=FAULTS, kills=24, reference_lag=1.5, search_lag=2, settle=5)
+    report = storm(600, faults=FAULTS, kills=24, reference_lag=1.5, search_lag=2, settle=7)
     all_is_well(report)
 
 

@@ -202,7 +202,7 @@ class World:
         """Somebody else uses the vendor's own interface."""
         token = self.sandbox.control("POST", "/token", {"system": system})
         headers = {"Authorization": f"Bearer {token['access_token']}"}
-        answer = requests.request(method, token["base_url"] + path, json=body, headers=headers, timeout=10)
+        answer = requests.request(method, token["base_url"] + path, json=body, headers=headers, timeout=60)
         assert answer.ok, answer.text
         return answer.json()
 

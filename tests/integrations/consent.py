@@ -93,14 +93,14 @@ class Remote:
         """A person's click on the consent page: the address it sends the browser to."""
         if not service:
             url = url.replace("&account_type=service", "")
-        page = requests.get(url, timeout=10)
+        page = requests.get(url, timeout=60)
         assert page.status_code == 200, page.text
         system = urlsplit(url).path.split("/")[1]
         chosen = account or self.remote_id(system)
         form = {"company": chosen, "portal": chosen, "org": chosen, "user": user}
         yes = {"fortnox": "approve", "hubspot": "connect", "salesforce": "allow"}
         form["decision"] = yes[system] if approve else "deny"
-        answer = requests.post(url, data=form, timeout=10, allow_redirects=False)
+        answer = requests.post(url, data=form, timeout=60, allow_redirects=False)
         assert answer.status_code == 302, answer.text
         return answer.headers["Location"]
 

@@ -157,7 +157,7 @@ def listening(**options: Any) -> Iterator[Listener]:
         yield there
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -353,10 +353,10 @@ def test_the_command_stands_by_takes_over_and_ends_cleanly(
         until(first, second)
         assert "listening to 1" in logs[1].read_text()
         processes[1].send_signal(signal.SIGTERM)
-        assert processes[1].wait(20) == 0
+        assert processes[1].wait(60) == 0
         assert "listener stopped" in logs[1].read_text()
         assert ListenerPulse.objects.get().detail == "stopped"
     finally:
         for process in processes:
             process.kill()
-            process.wait(10)
+            process.wait(60)

@@ -227,7 +227,7 @@ GOOD = message(notification())
 def test_what_is_no_message_of_the_org_is_refused_without_a_word(post: Post, body: bytes, reason: str) -> None:
     started = time.thread_time()
     answer = post(body)
-    assert time.thread_time() - started < 1.5  # a bomb would take minutes
+    assert time.thread_time() - started < 6  # a bomb would take minutes
     assert answer.status_code in (400, 403) and answer.content == b""
     assert not stored()
     assert reasons() == {reason: 1}

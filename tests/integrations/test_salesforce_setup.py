@@ -102,7 +102,7 @@ def test_an_administrator_deploys_and_the_fields_are_there(
     account.refresh_from_db()
     assert reveal(account, "access_token") == daily
     url = f"{account.api_url}/services/data/v67.0/limits"
-    gone = requests.get(url, headers={"Authorization": f"Bearer {secret}"}, timeout=10)
+    gone = requests.get(url, headers={"Authorization": f"Bearer {secret}"}, timeout=60)
     assert gone.status_code == 401  # revoked, not only forgotten
     found = check(account, Salesforce(Api(account)))
     assert found.complete

@@ -81,7 +81,7 @@ def test_threads_and_every_expiry_never_show_a_used_token(remote: Remote, org: O
     def want() -> str:
         try:
             mine = ConnectedAccount.objects.get(pk=account.pk)
-            start.wait(10)
+            start.wait(60)
             return tokens.access_token(mine)
         finally:
             connection.close()
@@ -123,7 +123,7 @@ def test_processes_never_show_a_used_token(remote: Remote, org: Org, settings: A
     finally:
         for worker in workers:
             worker.kill()
-            worker.wait(10)
+            worker.wait(60)
     assert [call["status"] for call in remote.calls()] == [200] * ROUNDS
     assert presented_twice(remote) == 0
 

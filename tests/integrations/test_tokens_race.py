@@ -74,7 +74,7 @@ def test_eight_threads_and_every_expiry_make_one_call_each(
     def want() -> str:
         try:
             mine = ConnectedAccount.objects.get(pk=account.pk)
-            start.wait(10)
+            start.wait(60)
             return tokens.access_token(mine)
         finally:
             connection.close()
@@ -103,7 +103,7 @@ def test_simultaneous_401s_make_one_refresh(remote: Remote, monkeypatch: pytest.
     def reject() -> str:
         try:
             mine = ConnectedAccount.objects.get(pk=account.pk)
-            start.wait(10)
+            start.wait(60)
             return tokens.after_unauthorized(mine, rejected)
         finally:
             connection.close()
@@ -142,7 +142,7 @@ def test_processes_share_one_refresher(remote: Remote, settings: Any) -> None:
     finally:
         for worker in workers:
             worker.kill()
-            worker.wait(10)
+            worker.wait(60)
     assert [call["status"] for call in remote.calls()] == [200] * ROUNDS
 
 
@@ -175,7 +175,7 @@ def test_without_the_lock_the_same_harness_sees_the_race(remote: Remote, monkeyp
     begin = token_store.begin
 
     def together(*args: Any) -> Any:
-        meet.wait(10)  # everybody has read the row and nobody has written it
+        meet.wait(60)  # everybody has read the row and nobody has written it
         return begin(*args)
 
     monkeypatch.setattr(token_store, "begin", together)

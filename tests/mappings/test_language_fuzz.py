@@ -72,7 +72,7 @@ def test_every_accepted_expression_gives_a_value_or_a_mapping_error(
         assert found is None or type(found) in (str, Decimal, bool, date, datetime)
         assert not isinstance(found, str) or len(found) <= 65_536
         assert not isinstance(found, Decimal) or found.is_finite()
-    assert time.thread_time() - started < 0.5
+    assert time.thread_time() - started < 2
 
 
 @settings(max_examples=600, deadline=None)
@@ -166,4 +166,4 @@ def test_the_largest_accepted_expression_is_fast() -> None:
     started = time.thread_time()
     for _number in range(20):
         compiled.evaluate({"customer": {"Name": "a" * 1000}}, {})
-    assert (time.thread_time() - started) / 20 < 0.01
+    assert (time.thread_time() - started) / 20 < 0.04

@@ -64,7 +64,7 @@ def test_patterns_that_hang_other_engines_end_at_once(pattern: str) -> None:
         assert compile_pattern(pattern).extract("a" * 1999 + "!") in (None, "")
     except MappingError as error:
         assert "too long" in str(error.message)
-    assert time.thread_time() - started < 0.5
+    assert time.thread_time() - started < 2
 
 
 def test_text_of_unusual_length_is_refused() -> None:

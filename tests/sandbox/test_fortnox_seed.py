@@ -134,5 +134,5 @@ def test_fortnox_empty_world_has_registers_and_settings_only() -> None:
 def test_fortnox_fifty_thousand_customers_are_seeded_quickly() -> None:
     started = time.thread_time()
     fortnox = Fortnox(Sizes(customers=50_000, articles=10, invoices=10))
-    assert time.thread_time() - started < 5
+    assert time.thread_time() - started < 20
     assert len(fortnox.emulator.tenants[fortnox.account].tables["customers"]) == 50_000

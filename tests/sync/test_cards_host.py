@@ -227,7 +227,7 @@ def test_the_card_takes_two_queries_no_remote_call_and_no_time(
     with CaptureQueriesContext(connection) as captured:
         portal.summary()
     assert len(captured) == 2, [query["sql"] for query in captured]
-    assert time.thread_time() - started < 0.3
+    assert time.thread_time() - started < 1.2
 
 
 def _no_calls(*_args: object) -> None:

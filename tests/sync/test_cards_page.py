@@ -61,7 +61,7 @@ def test_of_many_browsers_at_once_one_gets_the_page(portal: Portal) -> None:
     gate, answers = threading.Barrier(6), []
 
     def browser() -> None:
-        gate.wait(10)
+        gate.wait(60)
         answers.append(Client().post("/cards/session", body, content_type="application/json").status_code)
         connection.close()
 

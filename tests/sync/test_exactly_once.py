@@ -154,11 +154,11 @@ def test_a_change_that_another_worker_holds_is_left_alone(billing: tuple[TinyWor
         with process_lock(f"change:{change.pk}") as mine:
             assert mine
             taken.set()
-            done.wait(10)
+            done.wait(60)
 
     thread = threading.Thread(target=other_worker)
     thread.start()
-    assert taken.wait(10)
+    assert taken.wait(60)
     try:
         assert not exactly_once.create(build(flow), change)
         world.sync(flow)  # and a whole run ends, instead of asking for it again and again
@@ -388,11 +388,11 @@ def test_of_two_records_with_one_identity_one_waits_for_the_other(billing: tuple
         with process_lock(f"claim:{account.pk}:orgnr:5560360793") as mine:
             assert mine
             taken.set()
-            done.wait(10)
+            done.wait(60)
 
     thread = threading.Thread(target=other_worker)
     thread.start()
-    assert taken.wait(10)
+    assert taken.wait(60)
     try:
         assert not exactly_once.create(build(flow), change)
     finally:

@@ -117,10 +117,10 @@ class Workers:
         with contextlib.suppress(OSError):
             self.process.stdin.close()
         try:
-            self.process.wait(20)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
         self._out.close()
 
 
@@ -165,7 +165,7 @@ def run(sandbox: SandboxProcess, plan: Plan, log: Path) -> Report:
         "POST", "/faults",
         {
             "profile": plan.faults, "seed": plan.seed, "match": {"system": "fortnox"},
-            "timeout_seconds": plan.timeout * 3, "late_seconds": plan.timeout + plan.lateness * 0.4, "drip_seconds": 3,
+            "timeout_seconds": plan.timeout * 3, "late_seconds": plan.timeout + 0.8, "drip_seconds": 3,
         },
     )  # fmt: skip
     started, used = time.monotonic(), _processor()
