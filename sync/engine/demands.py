@@ -85,7 +85,7 @@ def registers(draft: Draft, known: Related) -> None:
     for rule in draft.ctx.mapping.lookups:
         missing = lookups.missing(known.found, draft.mapped, rule.name)
         policy = draft.ctx.setting(f"missing_{rule.name}", "block")
-        stand_in = draft.ctx.setting(f"default_{rule.name}")
+        stand_in = lookups.stand_in_of(draft.ctx, rule)
         given = draft.mapped.lookups.get(rule.name, ())
         actual = ", ".join(dict.fromkeys(value for _line, value in given))
         made = [item for item in missing if item[1] in draft.ctx.may_be_made.get(draft.record.id, ())]
@@ -94,8 +94,10 @@ def registers(draft: Draft, known: Related) -> None:
             missing = [item for item in missing if item not in made]
         if not missing:
             draft.checks += [] if made else [checklist.row(rule.code, _(rule.label), ok=True, actual=actual)]
-        elif policy == "default" and stand_in:
+        elif stand_in and stand_in in known.found[rule.name].there:
             _replace(draft, rule, missing, stand_in)
+        elif stand_in:
+            _block_stand_in(draft, rule, missing, stand_in)
         elif policy == "create" and rule.text_field:
             _create(draft, rule, missing)
         elif policy == "text" and rule.text_field and all(line for line, _value in missing):
@@ -124,6 +126,22 @@ def _replace(draft: Draft, rule: CompiledLookup, missing: list[tuple[int, str]],
     values = ", ".join(dict.fromkeys(value for _line_number, value in missing))
     note = say(_("{values}: replaced by {stand_in}."), values=values, stand_in=stand_in)
     draft.checks.append(checklist.row(rule.code, _(rule.label), ok=True, actual=values, message=note))
+
+
+def _block_stand_in(draft: Draft, rule: CompiledLookup, missing: list[tuple[int, str]], stand_in: str) -> None:
+    """The settings name a default that is not there itself: nothing is written that the target would refuse."""
+    values = ", ".join(dict.fromkeys(value for _line_number, value in missing))
+    message = say(_("{values} is missing, and so is {stand_in}, the flow's default."), values=values, stand_in=stand_in)
+    remedy = say(_("Choose another default in the settings of the flow, or create {stand_in}."), stand_in=stand_in)
+    problem = Problem(code=rule.code, rule=rule.label, field=rule.field, value=stand_in, message=message, remedy=remedy)
+    draft.problems.append(problem)
+    lines = [number for number, _value in missing if number]
+    draft.checks.append(
+        checklist.row(
+            rule.code, _(rule.label), ok=False, actual=values, message=message, remedy=remedy, repair="open_settings",
+            value=stand_in, lines=lines,
+        )
+    )  # fmt: skip
 
 
 def _create(draft: Draft, rule: CompiledLookup, missing: list[tuple[int, str]]) -> None:

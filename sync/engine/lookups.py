@@ -38,9 +38,25 @@ def _resolve(ctx: FlowContext, rule: CompiledLookup, mapped: Sequence[Mapped]) -
     wanted = {value for item in mapped for _line, value in item.lookups.get(rule.name, ())}
     found = Found(there=_linked(ctx, rule, wanted))
     live = ctx.lane == "interactive" and len(wanted) <= LIVE_LIMIT
-    ask = sorted(wanted if live else wanted - found.there)
+    _ask(ctx, rule, found, sorted(wanted if live else wanted - found.there))
+    stand_in = stand_in_of(ctx, rule)
+    if stand_in and stand_in not in wanted and wanted - found.there:
+        found.there |= _linked(ctx, rule, {stand_in})
+        _ask(ctx, rule, found, sorted({stand_in} - found.there))
+    return found
+
+
+def stand_in_of(ctx: FlowContext, rule: CompiledLookup) -> str:
+    """The value that the flow's settings put in the place of a missing one; empty when they say something else."""
+    if ctx.setting(f"missing_{rule.name}", "block") != "default":
+        return ""
+    return ctx.setting(f"default_{rule.name}").strip()
+
+
+def _ask(ctx: FlowContext, rule: CompiledLookup, found: Found, ask: Sequence[str]) -> None:
+    """Ask the target for values: those that are there are noted, and so are those that are spelt otherwise."""
     if not ask:
-        return found
+        return
     hits = ctx.target.find(
         rule.object, rule.field, [value.casefold() for value in ask], lambda value: _spelt(value, ask), str.casefold,
         ctx.target.estimates_from.get(rule.object, frozenset()) | {rule.field},
@@ -54,7 +70,6 @@ def _resolve(ctx: FlowContext, rule: CompiledLookup, mapped: Sequence[Mapped]) -
             found.records[value] = exact[0]
         elif candidates:
             found.alike[value] = str(candidates[0].fields.get(rule.field) or candidates[0].id)
-    return found
 
 
 def _spelt(value: str, ask: Sequence[str]) -> list[str]:

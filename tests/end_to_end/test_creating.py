@@ -208,6 +208,27 @@ def test_a_missing_article_is_treated_as_the_flow_says(world: Make, policy: str)
     assert ("NY/1" in {row["ArticleNumber"] for row in here.fortnox("articles")}) is (policy != "default")
 
 
+def test_a_default_article_that_is_missing_too_blocks_before_anything_is_written(world: Make) -> None:
+    here = start(world)
+    flow = here.flow(INVOICES)
+    flow.settings |= {"missing_article": "default", "default_article": "DIV"}
+    flow.save()
+    here.edit("customers", Name="Nordisk Handel AB", OrganisationNumber="556036-0793")
+    deal = deals.deal(here, deals.company(here), deals.line("NY/1", "1", "100.00", name="Nyhet"))
+    state = look(here, INVOICES, deal)
+    assert state.phase == "blocked" and failed(state) == {"article_exists"}
+    assert state.change is not None
+    (problem,) = state.change.problems
+    assert (problem["value"], "DIV" in str(problem["message"]), "NY/1" in str(problem["message"])) == (
+        "DIV",
+        True,
+        True,
+    )
+    assert not here.fortnox("invoices")
+    deals.article(here, "DIV")
+    assert look(here, INVOICES, deal).phase == "ready"
+
+
 @pytest.mark.parametrize(
     ("mode", "booked", "draft"), [("unbooked", False, False), ("booked", True, False), ("not_completed", False, True)]
 )
