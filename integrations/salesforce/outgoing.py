@@ -23,6 +23,9 @@ SHORTENED = frozenset({"Fortnox_Sync_Message__c"})
 """Texts of our own making for people to read; a long one is cut rather than refused."""
 ADDRESSES = ("Billing", "Shipping", "Mailing", "Other", "Person")
 CURRENCY = "CurrencyIsoCode"
+UNKNOWN_CURRENCY = "INVALID_CURRENCY_ISO"
+OWN_CURRENCY: Mapping[str, str] = {"Fortnox_Invoice__c": "Invoice_Currency__c"}
+"""The field of ours that says which currency an object's amounts are in; Salesforce takes them for that too."""
 OF_SOME_ORGS = frozenset({CURRENCY, *(f"{prefix}{part}Code" for prefix in ADDRESSES for part in ("Country", "State"))})
 """Fields that a write may name though the org lacks them: they are said in another way there, or need not be said."""
 RECORD_TYPE = "RecordTypeId"
@@ -59,13 +62,15 @@ class Outgoing:
 
     def _currency(self, described: Described, given: dict[str, Value]) -> None:
         """An org with one currency has no field for it; a record in another one must not become one in that."""
+        if CURRENCY in described.fields and (own := given.get(OWN_CURRENCY.get(described.name, ""))):
+            given.setdefault(CURRENCY, own)  # else the amounts would be in the org's default currency
         if CURRENCY not in given or CURRENCY in described.fields:
             return
         code = str(given.pop(CURRENCY) or "")
         if code and self.currency and code.upper() != self.currency.upper():
             raise Misconfigured(
                 f"The org has one currency, {self.currency}; a record in {code} cannot be written",
-                code="INVALID_CURRENCY_ISO",
+                code=UNKNOWN_CURRENCY,
                 field=CURRENCY,
                 value=code,
             )
@@ -243,6 +248,13 @@ def _option(name: str, field: Field, text: str) -> str:
     """The option as the org spells it."""
     options = [option.value for option in field.schema.options]
     found = text if text in options else next((o for o in options if o.casefold() == text.strip().casefold()), None)
+    if found is None and name == CURRENCY:
+        raise Misconfigured(
+            f"The org's currencies are {', '.join(options)[:300]}; a record in {text[:80]} cannot be written",
+            code=UNKNOWN_CURRENCY,
+            field=name,
+            value=text,
+        )
     if found is None:
         raise InvalidData(
             f"{field.schema.label}: {text[:80]!r} is not among {', '.join(options)[:300]}",

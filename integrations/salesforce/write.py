@@ -122,6 +122,8 @@ class Writer:
                 continue
             key_field = write.unique[0] if write.unique and intended.action == UPSERT else ""
             groups.setdefault((intended.action, key_field), []).append(intended)
+        if any(outcome.error and outcome.error.code == outgoing.UNKNOWN_CURRENCY for outcome in outcomes.values()):
+            self.objects.catalogue.forget([described.name])  # it may be made active any minute
         for (action, key_field), group in groups.items():
             self._send(name, described, action, key_field, group, outcomes)
         self._finish(described, [intended for group in groups.values() for intended in group], outcomes)

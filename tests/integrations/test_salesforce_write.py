@@ -149,11 +149,39 @@ def test_a_currency_is_written_where_the_org_has_several(other_org: Org) -> None
 
 
 def test_a_currency_that_the_org_does_not_have_is_refused(other_org: Org) -> None:
-    kind, code, field, _value = failed(one(other_org, "account", account("jpy", CurrencyIsoCode="JPY")))
-    assert field == "CurrencyIsoCode"
-    assert (kind, code) in {
-        (e.InvalidData, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"), (e.Misconfigured, "INVALID_CURRENCY_ISO"),
-    }  # fmt: skip
+    refused = one(other_org, "account", account("jpy", CurrencyIsoCode="JPY"))
+    assert failed(refused) == (e.Misconfigured, "INVALID_CURRENCY_ISO", "CurrencyIsoCode", "JPY")
+
+
+def _invoice(number: str, **fields: Value) -> Write:
+    return Write(number, fields=fields, unique=(KEY, f"1:{number}"))
+
+
+def test_the_amounts_of_an_invoice_record_are_in_the_invoices_currency(other_org: Org) -> None:
+    amount = {"Total__c": Decimal("100.50"), "Invoice_Currency__c": "EUR"}
+    outcome = one(other_org, "fortnox_invoice", _invoice("cur", **amount))
+    assert (outcome.error, outcome.returned["Invoice_Currency__c"]) == (None, "EUR")
+    assert other_org.record("Fortnox_Invoice__c", outcome.id)["CurrencyIsoCode"] == "EUR"
+    assert one(other_org, "fortnox_invoice", _invoice("cur", Invoice_Currency__c="NOK")).error is None
+    assert (
+        one(other_org, "fortnox_invoice", Write("u", id=outcome.id, fields={"Invoice_Currency__c": None})).error is None
+    )
+    assert other_org.record("Fortnox_Invoice__c", outcome.id)["CurrencyIsoCode"] == "NOK"
+
+
+def test_an_invoice_record_in_a_currency_that_is_not_active_is_refused_until_it_is(other_org: Org) -> None:
+    refused, passed = other_org.upsert(
+        "fortnox_invoice", _invoice("chf", Invoice_Currency__c="CHF"), _invoice("sek", Invoice_Currency__c="SEK")
+    )
+    assert failed(refused) == (e.Misconfigured, "INVALID_CURRENCY_ISO", "CurrencyIsoCode", "CHF")
+    assert passed.error is None, passed.error
+    other_org.set(currencies=["SEK", "EUR", "NOK", "DKK", "USD", "GBP", "CHF"])
+    assert one(other_org, "fortnox_invoice", _invoice("chf", Invoice_Currency__c="CHF")).error is None
+
+
+def test_an_org_with_one_currency_keeps_an_invoice_record_in_another(org: Org) -> None:
+    outcome = one(org, "fortnox_invoice", _invoice("eur", Invoice_Currency__c="EUR", Total__c=Decimal(100)))
+    assert (outcome.error, outcome.returned["Invoice_Currency__c"]) == (None, "EUR")
 
 
 # --- Trouble on the way ---------------------------------------------------------------------------------------
