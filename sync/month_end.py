@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,8 +24,10 @@ from sync import queue
 from sync.engine import aftermath
 from sync.models import Change, EntityLink, Flow, FlowPass, MonthClose, Reconciliation, ReconciliationDocument
 from sync.reconcile import store, telling
+from sync.reconcile.amounts import NAMES, ZERO, Amounts, Totals
 from sync.states import Action, State
 from sync.texts import in_every_language
+from sync.values import load
 
 LISTED = 50
 Document = ReconciliationDocument
@@ -71,9 +74,64 @@ def newest(integration: Integration, month: date) -> Reconciliation | None:
     return compared(integration, month).read
 
 
-def exact(integration: Integration, month: date) -> Reconciliation | None:
-    """The newest finished reconciliation of exactly this month."""
-    return compared(integration, month).exact
+def obstacle(month: date, known: Compared) -> str:
+    """Why the month cannot be closed with what was compared, and the remedy; "" when it can."""
+    _first, last = store.month_of(month)
+    row = known.exact
+    if last >= timezone.localdate():
+        return _("The month is not over yet.")
+    if row is None:
+        return _("The month has not been compared yet. Compare both sides first.")
+    if timezone.localdate(row.started_at) <= last:  # what was dated in its last days may be missing
+        return _("Both sides were compared before the month was over. Compare both sides again, then close the month.")
+    if overtaken(row, known.read, month):
+        return _(
+            "A newer comparison found other figures or unexplained differences in this month. Compare both sides "
+            "again, then close the month."
+        )
+    return ""
+
+
+def overtaken(row: Reconciliation, later: Reconciliation | None, month: date, *, accepted: int = 0) -> bool:
+    """Whether `later`, which covers the month too, speaks against the figures of `row`: the ledger's are others, or
+    more than `accepted` differences in the month are unexplained. Payments are no change of the month."""
+    if later is None or later.pk <= row.pk:
+        return False
+    first, last = store.month_of(month)
+    mine = Document.objects.filter(reconciliation=later, side=Side.LEDGER, counted=True, sold=False)
+    mine = mine.filter(day__range=(first, last)).order_by()
+    sums: Any = {f"sum_{name}": Sum(name) for name in NAMES}
+    rows: Any = mine.values("currency", "status").annotate(count=Count("pk"), **sums)
+    read = Totals({})
+    for found in rows:
+        amounts = [found[f"sum_{name}"] or ZERO for name in NAMES]
+        read.add(found["currency"], found["status"], Amounts(found["count"], *amounts))
+    if _invoiced(read) != _invoiced(Totals.load(row.totals.get("ledger", ()))):
+        return True
+    return _unexplained(later, first, last) > accepted
+
+
+def _invoiced(totals: Totals) -> dict[tuple[str, bool], list[Decimal | int]]:
+    """What was invoiced, by currency, apart from what was cancelled; to the öre: a database may add in floats."""
+    kept = Totals({})
+    for (currency, status), amounts in totals.by.items():
+        kept.add(currency, "cancelled" if status == "cancelled" else "", amounts)
+    return {
+        (currency, bool(status)): [a.count, *(round(value, 2) for value in (a.net, a.vat, a.gross))]
+        for (currency, status), a in kept.by.items()
+    }
+
+
+def _unexplained(row: Reconciliation, first: date, last: date) -> int:
+    """How many unexplained differences of a longer period are about these days; one without a date may be."""
+    if not row.unexplained:
+        return 0
+    count = 0
+    for sides in row.lines.filter(explained=False).values_list("sides", flat=True).iterator():
+        said = (sides.get("ledger"), sides.get("crm"))
+        days = [load(side["day"]) for side in said if side and side.get("day")]
+        count += not days or any(isinstance(day, date) and first <= day <= last for day in days)
+    return count
 
 
 def sections(integration: Integration, month: date, read: Reconciliation | None) -> list[Section]:
@@ -193,17 +251,18 @@ def book(document: Document, integration: Integration, user: Any) -> Change:
 
 def close(integration: Integration, month: date, user: Any, reason: str = "") -> MonthClose:
     """Sign the month's reconciliation, unless it is signed, and close the month. Raises `ValidationError` when the
-    month is not over, was closed already, has not been compared, or has unexplained differences and no reason."""
-    first, last = store.month_of(month)
-    if last >= timezone.localdate():
-        raise ValidationError(_("The month is not over yet."))
-    row = exact(integration, month)
-    if row is None:
-        raise ValidationError(_("The month has not been compared yet. Compare both sides first."))
+    month is not over, was closed already, has not been compared since it was over, or has unexplained differences and
+    no reason."""
+    first, _last = store.month_of(month)
     with transaction.atomic():
         Integration.objects.select_for_update(of=("self",)).get(pk=integration.pk)
         if MonthClose.objects.filter(integration=integration, month=first).exists():
             raise ValidationError(_("The month was closed already."))
+        known = compared(integration, month)
+        row = known.exact
+        refusal = obstacle(month, known)
+        if row is None or refusal:
+            raise ValidationError(refusal)
         if row.signed_at is None:
             row = store.sign(row, user, reason)
         telling.closed(row)
@@ -218,6 +277,12 @@ def changed_since(closed: MonthClose, later: Reconciliation | None) -> Reconcili
     if later is None or later.pk == closed.reconciliation_id or not store.differs(later, closed.reconciliation):
         return None
     return later
+
+
+def doubted_since(closed: MonthClose, later: Reconciliation | None) -> bool:
+    """Whether `later`, the newest comparison that covers the closed month, speaks against what was signed."""
+    signed = closed.reconciliation
+    return overtaken(signed, later, closed.month, accepted=signed.unexplained)
 
 
 def linked_records(integration: Integration, documents: Sequence[Document]) -> dict[str, int]:

@@ -74,6 +74,7 @@ class _Pages:
         shown = [row for section in sections for row in section.rows if isinstance(row, ReconciliationDocument)]
         links = month_end.linked_records(integration, shown) if shown else {}
         moved = month_end.changed_since(closed, exact) if closed else None
+        doubted = closed is not None and moved is None and month_end.doubted_since(closed, read)
         context |= {
             "integration": integration,
             "month_name": date_format(first, "F Y"),
@@ -85,12 +86,15 @@ class _Pages:
             "read_url": reverse("admin:reconcile_one", args=[read.pk]) if read else "",
             "exact": exact,
             "exact_url": reverse("admin:reconcile_one", args=[exact.pk]) if exact else "",
+            "exact_when": show.when(exact.finished_at) if exact else "",
+            "obstacle": month_end.obstacle(month, known) if exact and not closed else "",
             "working": working,
             "working_status": show.status(*STATES[working.state]) if working else "",
             "progress": progress_of(working) if working else None,
             "closed": closed,
             "closed_when": show.when(closed.closed_at) if closed else "",
             "moved_url": reverse("admin:reconcile_one", args=[moved.pk]) if moved else "",
+            "doubted_url": reverse("admin:reconcile_one", args=[read.pk]) if read and doubted else "",
             "sections": [section_row(section, integration, may, links) for section in sections],
             "open": sum(section.total for section in sections),
             "may_run": request.user.has_perm("sync.run_reconciliation", integration),
@@ -122,6 +126,9 @@ class _Pages:
         row = known.exact
         if row is None or known.read is None:  # what was compared long ago is not kept: what is open is not known
             messages.error(request, error or _("Compare both sides of the month first."))
+            return HttpResponseRedirect(here)
+        if refusal := month_end.obstacle(month, known):
+            messages.error(request, error or refusal)
             return HttpResponseRedirect(here)
         left = sum(section.total for section in month_end.sections(integration, month, known.read))
         question = Question(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +23,7 @@ MONTH = (timezone.localdate().replace(day=1) - timedelta(days=1)).replace(day=1)
 def read(**fields: Any) -> Reconciliation:
     """A finished reconciliation of last month."""
     first, last = month_of(MONTH)
-    return reconciliation(starts=first, ends=last, **({"unexplained": 0, "lines": 0} | fields))
+    return reconciliation(**({"starts": first, "ends": last, "unexplained": 0, "lines": 0} | fields))
 
 
 def document(row: Reconciliation, number: str, side: str = "ledger", **fields: Any) -> ReconciliationDocument:
@@ -186,3 +186,67 @@ def test_every_night_each_integration_is_compared_once_and_never_by_day(time_mac
     assert begin_nightly() is None
     time_machine.move_to("2026-11-23T02:00:00+01:00")
     assert begin_nightly() is not None
+
+
+def close_month(row: Reconciliation, **more: Any) -> str:
+    """Pressing Close, asked or confirmed; the page that comes of it."""
+    client = member(row, Membership.Role.ACCOUNTANT)
+    post = {"integration": row.integration_id, "month": f"{MONTH:%Y-%m}"} | more
+    return client.post(reverse("admin:month_end_close"), post, follow=True).content.decode()
+
+
+def covering(row: Reconciliation, **fields: Any) -> Reconciliation:
+    """A newer comparison of a longer period, as every night makes one, that read what `row` read."""
+    first, last = month_of(MONTH)
+    later = read(integration=row.integration, starts=first, ends=last + timedelta(days=1), **({"seen": 2} | fields))
+    amounts = {"net": Decimal(40), "vat": Decimal(10), "gross": Decimal(50)}
+    for number in ("a", "b"):
+        document(later, number, **amounts)
+    document(later, "next month", day=last + timedelta(days=1))
+    return later
+
+
+def test_a_month_that_was_compared_before_it_was_over_is_not_closed_until_it_is_compared_again():
+    last = month_of(MONTH)[1]
+    row = read(started_at=timezone.make_aware(datetime.combine(last, time(23, 59))))
+    page = member(row, Membership.Role.ACCOUNTANT).get(address(row)).content.decode()
+    assert "compared before the month was over" in page and "Close the month…" not in page
+    for confirmed in ({}, {"confirmed": 1}):
+        assert "compared before the month was over" in close_month(row, **confirmed)
+    assert not MonthClose.objects.exists()
+    later = read(integration=row.integration)
+    page = member(row, Membership.Role.ACCOUNTANT).get(address(row)).content.decode()
+    assert "Close the month…" in page and "compared before the month" not in page and "compared <time" in page
+    close_month(row, confirmed=1)
+    assert MonthClose.objects.get().reconciliation == later
+
+
+@pytest.mark.parametrize("fault", ["", "unexplained", "figures", "elsewhere", "paid"])
+def test_a_newer_comparison_that_speaks_against_the_months_figures_is_compared_again_first(fault: str):
+    row = read()
+    later = covering(row, **({"unexplained": 1, "lines": 1} if fault in ("unexplained", "elsewhere") else {}))
+    if fault == "elsewhere":  # the difference is about another month
+        later.lines.update(sides={"ledger": {"day": {"$": "d", "v": f"{later.ends}"}}, "crm": None, "beside": "deal"})
+    if fault == "figures":
+        later.documents.filter(number="a").update(gross=Decimal("50.01"))
+    if fault == "paid":  # what is paid later changes nothing of the month
+        later.documents.filter(number="a").update(status="paid", balance=0)
+    refused = fault in ("unexplained", "figures")
+    page = member(row, Membership.Role.ACCOUNTANT).get(address(row)).content.decode()
+    assert ("A newer comparison found other figures" in page, "Close the month…" in page) == (refused, not refused)
+    assert ("A newer comparison found other figures" in close_month(row, confirmed=1)) == refused
+    assert MonthClose.objects.exists() != refused
+    newest = read(integration=row.integration)
+    close_month(row, confirmed=1)
+    assert MonthClose.objects.get().reconciliation == (newest if refused else row)
+
+
+def test_a_closed_month_says_when_a_nightly_comparison_reads_other_figures():
+    row = read(unexplained=1, lines=1)
+    close_month(row, confirmed=1, reason="Settled with the customer")
+    later = covering(row, unexplained=1, lines=1)  # the one that was accepted
+    client, words = member(row, Membership.Role.ACCOUNTANT), "A newer comparison found other figures"
+    assert words not in client.get(address(row)).content.decode()
+    later.documents.filter(number="a").update(status="cancelled")
+    page = client.get(address(row)).content.decode()
+    assert words in page and reverse("admin:reconcile_one", args=[later.pk]) in page
