@@ -140,14 +140,17 @@ class _Pages:
         if not request.user.has_perm("sync.run_reconciliation", integration):
             raise PermissionDenied
         try:
-            row = store.begin(
-                integration, _day(request, "starts"), _day(request, "ends"), user=request.user,
-                tolerance=Decimal(request.POST.get("tolerance", "").strip().replace(",", ".") or "0"),
-            )  # fmt: skip
+            first, last = store.default_period()
+            asked = (_day(request, "starts") or first, _day(request, "ends") or last)
+            tolerance = Decimal(request.POST.get("tolerance", "").strip().replace(",", ".") or "0")
+            row = store.begin(integration, *asked, user=request.user, tolerance=tolerance)
         except (ValidationError, ValueError, InvalidOperation) as error:
             said = getattr(error, "messages", [_("A date is written as 2026-01-31, and the tolerance as 0.50.")])
             messages.error(request, " ".join(said))
             return HttpResponseRedirect(reverse("admin:reconcile"))
+        if (row.starts, row.ends, row.tolerance) != (*asked, tolerance):
+            text = _("Another comparison is at work: %(period)s. Start yours again when it is done.")
+            messages.warning(request, text % {"period": show_period(row)})
         return HttpResponseRedirect(reverse("admin:reconcile_one", args=[row.pk]))
 
     def sign(self, request: HttpRequest, pk: int) -> HttpResponse:

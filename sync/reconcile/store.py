@@ -57,16 +57,28 @@ def begin(
         raise ValidationError(_("The period is longer than two years. Choose a shorter one."))
     if tolerance < 0 or not tolerance.is_finite() or tolerance > MOST_TOLERANT:
         raise ValidationError(_("The tolerance is an amount between 0 and 1: more is not rounding."))
-    try:
-        with transaction.atomic():
-            row = Reconciliation.objects.create(
-                integration=integration, starts=starts, ends=ends, user=user, trigger=trigger, tolerance=tolerance
-            )
-    except IntegrityError:
-        row = Reconciliation.objects.get(integration=integration, state__in=Reconciliation.ACTIVE)
+    new = {"starts": starts, "ends": ends, "user": user, "trigger": trigger, "tolerance": tolerance}
+    row = _created(integration, new) or _at_work(integration)
+    # None: the one at work ended between the two questions, so that there is room for a new one now.
+    row = row or _created(integration, new) or _at_work(integration)
+    if row is None:
+        raise ValidationError(_("Another comparison ended in this moment. Try again."))
     if kick:
         queue.kick(queue.BULK)
     return row
+
+
+def _created(integration: Integration, values: dict[str, Any]) -> Reconciliation | None:
+    """A new one; None when one is at work."""
+    try:
+        with transaction.atomic():
+            return Reconciliation.objects.create(integration=integration, **values)
+    except IntegrityError:
+        return None
+
+
+def _at_work(integration: Integration) -> Reconciliation | None:
+    return Reconciliation.objects.filter(integration=integration, state__in=Reconciliation.ACTIVE).first()
 
 
 def begin_nightly() -> Reconciliation | None:

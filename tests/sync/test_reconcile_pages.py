@@ -183,6 +183,33 @@ def test_a_period_or_tolerance_that_is_none_is_said_and_starts_nothing(given):
     assert client.post(reverse("admin:reconcile_start"), {"integration": "9" * 30}).status_code == 404
 
 
+def test_a_chosen_period_is_not_silently_another_while_one_is_at_work():
+    row = reconciliation()
+    start = reverse("admin:reconcile_start")
+    client = member(row, Membership.Role.ACCOUNTANT)
+    may = {"integration": row.integration_id, "starts": "2026-05-01", "ends": "2026-05-31"}
+    said = "Another comparison is at work: 2026-05-01 – 2026-05-31."
+    assert said not in client.post(start, may, follow=True).content.decode()
+    assert said not in client.post(start, may, follow=True).content.decode()  # the same again is that one
+    assert said in client.post(start, may | {"starts": "2026-04-01"}, follow=True).content.decode()
+    assert said in client.post(start, may | {"tolerance": "0.5"}, follow=True).content.decode()
+    assert Reconciliation.objects.filter(state="waiting").count() == 1
+
+
+def test_a_new_one_begins_when_the_one_at_work_ends_in_that_moment(monkeypatch):
+    integration = make.make_integration()
+    ending = Reconciliation.objects.create(integration=integration, starts=date(2026, 1, 1), ends=date(2026, 1, 31))
+    asked = store._at_work
+
+    def ended(pair: Any) -> Reconciliation | None:
+        Reconciliation.objects.filter(pk=ending.pk).update(state="done", finished_at=timezone.now())
+        return asked(pair)
+
+    monkeypatch.setattr(store, "_at_work", ended)
+    begun = store.begin(integration, date(2026, 2, 1), date(2026, 2, 28), kick=False)
+    assert (begun.starts, begun.state) == (date(2026, 2, 1), "waiting")
+
+
 def words(pdf: bytes) -> str:
     """The text of a PDF whose fonts are embedded with their Unicode maps."""
     objects = {int(m[1]): m[2] for m in re.finditer(rb"(?s)(\d+) 0 obj(.*?)endobj", pdf)}
