@@ -20,6 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from integrations import account_page, account_views, people_pages, views
+from integrations.forms import IntegrationForm
 from integrations.history_pages import HistoryPage, part_of
 from integrations.models import ConnectedAccount, Integration, Membership, Organization
 from integrations.rights import RowRights
@@ -230,6 +231,7 @@ def _days_until(moment: datetime | None) -> int | None:
 class IntegrationAdmin(HistoryPage, ScopedAdmin):
     """Pairs of a CRM account and a Fortnox company."""
 
+    form = IntegrationForm
     change_form_template = "integrations/integration.html"
     change_list_template = "integrations/integrations.html"
     begins = True

@@ -8,33 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from integrations.opened import OpenedForm
 from mappings.expressions.patterns import compile_pattern
 from sync.flows import declared_settings
 from sync.models import Flow
 
-if TYPE_CHECKING:
-    _Form = forms.ModelForm[Flow]
-else:
-    _Form = forms.ModelForm
-
 PREFIX = "setting_"
 
 
-class FlowForm(_Form):
-    """Saves the declared settings into `Flow.settings`."""
+class FlowForm(OpenedForm):
+    """Saves the declared settings into `Flow.settings`, unless somebody else saved after the form was opened."""
 
     specs: tuple[Mapping[str, Any], ...] = ()
 
+    def values_of(self, row: Flow) -> dict[str, Any]:
+        """With the settings, each as its field shows it."""
+        shown = {PREFIX + spec["name"]: _field(row, spec).initial for spec in self.specs}
+        return super().values_of(row) | shown
+
     def clean(self) -> dict[str, Any]:
         """A pattern must be one; the settings are collected."""
-        cleaned = super().clean() or {}
+        cleaned = super().clean()
         for spec in self.specs:
             name = PREFIX + spec["name"]
             if spec["name"].endswith("_pattern"):

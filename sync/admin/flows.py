@@ -70,6 +70,13 @@ class PassInline(_Inline):
         """Passes come with the preset."""
         return False
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """An interval that this page did not change is not saved: somebody else may have changed it meanwhile."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.show_hidden_initial = True
+        return field
+
 
 part_of("sync.flow", FlowPass, "flow_id")
 for _told in (ChatChannel, NoticePreference):

@@ -35,6 +35,7 @@ from integrations.redaction import RedactionFilter
 from tests.factories import make_account, make_integration, make_organization, make_superuser, make_user
 from tests.integrations.consent import PERMISSIONS, Consultant, Remote, age, remote, sandbox_process  # noqa: F401
 from tests.integrations.salesforce_app import Org, connected
+from tests.settings_form import opened
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CANARIES = ("CANARY-access", "CANARY-refresh", "CANARY-verifier", "CANARY-client-secret", "gcm1:", "c0ffee" * 8)
@@ -213,7 +214,8 @@ def test_an_integration_cannot_be_moved_to_other_accounts() -> None:
         "crm_account": other.pk,
         "organization": make_organization().pk,
     }
-    consultant.browser.post(reverse("admin:integrations_integration_change", args=[pair.pk]), data)
+    url = reverse("admin:integrations_integration_change", args=[pair.pk])
+    assert consultant.browser.post(url, data | opened(consultant.browser, url)).status_code == 302
     after = Integration.objects.get(pk=pair.pk)
     assert (after.name, after.mode) == ("Renamed", "observe")
     assert (after.crm_account_id, after.organization_id) == (pair.crm_account_id, pair.organization_id)

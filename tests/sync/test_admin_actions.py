@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from sync.models import Change, Flow, SyncLogEntry, SyncRun
 from tests import factories as make
+from tests.settings_form import opened
 
 pytestmark = pytest.mark.django_db
 RIGHTS = (
@@ -158,7 +160,11 @@ def test_the_list_starts_and_pauses_several_flows(action, field, value):
 
 def test_saving_the_settings_writes_only_them():
     flow = make.make_flow(cursor="old", every_minutes=30)
-    Flow.objects.filter(pk=flow.pk).update(cursor="moved meanwhile")
+    client, url = member_of(flow), reverse("admin:sync_flow_change", args=[flow.pk])
+    stamp = opened(client, url)
+    Flow.objects.filter(pk=flow.pk).update(
+        cursor="moved meanwhile", next_run_at=timezone.now(), seen_currencies=["SEK"]
+    )
     data = {
         "every_minutes": 15,
         "approval": "always",
@@ -167,7 +173,7 @@ def test_saving_the_settings_writes_only_them():
         "filter_expression": "",
         "brake_amount": "",
     }
-    response = member_of(flow).post(reverse("admin:sync_flow_change", args=[flow.pk]), data | {"slug": "hacked"})
+    response = client.post(url, data | stamp | {"slug": "hacked"})
     assert response.status_code == 302
     flow.refresh_from_db()
     assert (flow.every_minutes, flow.approval, flow.may_update) == (15, "always", False)
@@ -183,12 +189,8 @@ def test_switching_on_in_the_settings_makes_the_flow_due():
         "filter_expression": "", "brake_amount": "", "passes-TOTAL_FORMS": 1, "passes-INITIAL_FORMS": 1,
         "passes-0-id": item.pk, "passes-0-flow": flow.pk, "passes-0-every_minutes": 60,
     }  # fmt: skip
-    assert (
-        member_of(flow, RIGHTS + " sync.change_flowpass")
-        .post(reverse("admin:sync_flow_change", args=[flow.pk]), data)
-        .status_code
-        == 302
-    )
+    client, url = member_of(flow, RIGHTS + " sync.change_flowpass"), reverse("admin:sync_flow_change", args=[flow.pk])
+    assert client.post(url, data | opened(client, url)).status_code == 302
     flow.refresh_from_db()
     item.refresh_from_db()
     assert flow.enabled and flow.next_run_at is not None

@@ -11,6 +11,7 @@ from django.urls import reverse
 from sync.flows import install, setting_values
 from sync.models import Flow
 from tests import factories as make
+from tests.settings_form import opened
 
 pytestmark = pytest.mark.django_db
 RIGHTS = "sync.view_flow sync.change_flow"
@@ -29,15 +30,16 @@ def client(flow: Flow) -> Client:
     return client
 
 
-def form(flow: Flow, **given: Any) -> dict[str, Any]:
+def form(flow: Flow, client: Client, **given: Any) -> dict[str, Any]:
     """What the page posts, with some values changed."""
+    stamp = opened(client, reverse("admin:sync_flow_change", args=[flow.pk]))
     values = {f"setting_{name}": value for name, value in setting_values(flow).items() if value is not False}
     base = {
         "every_minutes": 30, "approval": flow.approval, "may_create": "on", "may_update": "on", "takes": flow.takes,
         "max_creates_per_hour": 200, "filter_expression": "",
         "passes-TOTAL_FORMS": 0, "passes-INITIAL_FORMS": 0,
     }  # fmt: skip
-    return base | values | given
+    return base | values | stamp | given
 
 
 def test_each_setting_is_shown_as_what_it_is(flow: Flow, client: Client) -> None:
@@ -48,7 +50,7 @@ def test_each_setting_is_shown_as_what_it_is(flow: Flow, client: Client) -> None
 
 
 def test_settings_are_saved_with_their_types(flow: Flow, client: Client) -> None:
-    given = form(flow, setting_document_mode="booked", setting_tolerance="0.50", setting_vat_included="on")
+    given = form(flow, client, setting_document_mode="booked", setting_tolerance="0.50", setting_vat_included="on")
     answer = client.post(reverse("admin:sync_flow_change", args=[flow.pk]), given)
     assert answer.status_code == 302, answer.context["errors"]
     flow.refresh_from_db()
@@ -57,7 +59,9 @@ def test_settings_are_saved_with_their_types(flow: Flow, client: Client) -> None
 
 
 def test_a_pattern_that_cannot_work_is_refused_with_the_reason(flow: Flow, client: Client) -> None:
-    answer = client.post(reverse("admin:sync_flow_change", args=[flow.pk]), form(flow, setting_sku_pattern="[0-9"))
+    answer = client.post(
+        reverse("admin:sync_flow_change", args=[flow.pk]), form(flow, client, setting_sku_pattern="[0-9")
+    )
     assert answer.status_code == 200
     assert answer.context["adminform"].form.errors["setting_sku_pattern"]
     flow.refresh_from_db()
@@ -67,7 +71,7 @@ def test_a_pattern_that_cannot_work_is_refused_with_the_reason(flow: Flow, clien
 def test_what_a_check_stopped_is_planned_again_under_the_new_settings(flow: Flow, client: Client) -> None:
     run = make.make_run(flow)
     stopped = make.make_change(run, action="blocked", state="review", error_class="data", error_code="sku_allowed")
-    client.post(reverse("admin:sync_flow_change", args=[flow.pk]), form(flow, setting_missing_article="create"))
+    client.post(reverse("admin:sync_flow_change", args=[flow.pk]), form(flow, client, setting_missing_article="create"))
     stopped.refresh_from_db()
     assert (stopped.state, stopped.replan) == ("retrying", True)
 
@@ -77,4 +81,4 @@ def test_without_the_right_to_change_nothing_is_offered_or_saved(flow: Flow) -> 
     reader.force_login(make.make_user(organization=flow.integration.organization, permissions="sync.view_flow"))
     url = reverse("admin:sync_flow_change", args=[flow.pk])
     assert "setting_document_mode" not in reader.get(url).content.decode()
-    assert reader.post(url, form(flow, setting_document_mode="booked")).status_code == 403
+    assert reader.post(url, {"setting_document_mode": "booked"}).status_code == 403
