@@ -18,6 +18,7 @@ from integrations.errors import ErrorClass
 from integrations.models import ConnectedAccount
 from mappings.models.mapping_set import Side
 from sync.admin import log_words, show
+from sync.admin.looks import being_read, looked_at
 from sync.engine.conflicts import rule_name
 from sync.engine.reroute import NO_ROUTE
 from sync.models import Change, EntityLink, SyncLogEntry
@@ -121,6 +122,13 @@ def _lead(change: Change, source: ConnectedAccount, target: ConnectedAccount) ->
     }
     if change.state == State.RETRYING and change.decision == "approve":
         sentence = _("Approved. The record is read once more, and written to %(place)s if it is still as you saw it.")
+        return sentence % {"place": place}
+    if being_read(change):
+        return _("Its record is being read. The plan stands here in a moment; nothing is written.")
+    if looked_at(change):
+        sentence = _(
+            "Planned to be looked at. Nothing is written to %(place)s before somebody who may approve presses."
+        )
         return sentence % {"place": place}
     return sentences[State(change.state)] % {"place": place, "record": record}
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from integrations.catalogue import Responsible
 from integrations.rights import require
 from sync import resend, review, routes
-from sync.admin import show
+from sync.admin import looks, show
 from sync.admin.base import ReadOnlyAdmin
 from sync.admin.certificate import certificate
 from sync.admin.review import group_url
@@ -41,6 +41,7 @@ class ReviewTools(ReadOnlyAdmin):
             path("<int:pk>/assign/", self.tool(self.assign_one, "sync.assign_change"), name="sync_change_assign"),
             path("<int:pk>/company/", self.tool(self.choose_company, "sync.move_record"), name="sync_change_company"),
             path("<int:pk>/note/", self.tool(self.note_one, "sync.add_reviewnote"), name="sync_change_note"),
+            path("<int:pk>/press/", self.tool(self.press_one, "sync.approve_flow"), name="sync_change_press"),
             path("<int:pk>/resend/", self.admin_site.admin_view(self.resend_one), name="sync_change_resend"),
             path("<int:pk>/certificate/", self.admin_site.admin_view(self.certify), name="sync_change_certificate"),
         ]
@@ -63,6 +64,7 @@ class ReviewTools(ReadOnlyAdmin):
             "certificate": certificate(change, entries),
             "group_url": group_url("review_group", review.key_of(change)) if change.state == State.REVIEW else "",
             **self._explained(change),
+            **looks.look_context(request, change, review.target_account(change.flow)),
             "may_assign": change.state == State.REVIEW and request.user.has_perm("sync.assign_change", change),
             "may_note": request.user.has_perm("sync.add_reviewnote", change),
             "may_resend": self._may_resend(request, change),
@@ -115,6 +117,10 @@ class ReviewTools(ReadOnlyAdmin):
             text = _("It goes to %(company)s and is planned there in a moment.")
             self.message_user(request, text % {"company": found.ledger_account.name}, messages.SUCCESS)
         return HttpResponseRedirect(show.page_url(change))
+
+    def press_one(self, request: HttpRequest, change: Change) -> HttpResponse:
+        """Let out what somebody asked to look at."""
+        return looks.press(self, request, change)
 
     def note_one(self, request: HttpRequest, change: Change) -> HttpResponse:
         """Keep a note."""

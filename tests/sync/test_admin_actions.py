@@ -57,6 +57,7 @@ TOOLS = [
     ("run", "approve_selected", "sync.approve_flow"),
     ("run", "cancel", "sync.approve_flow"),
     ("change", "approve", "sync.approve_flow"),
+    ("change", "press", "sync.approve_flow"),
     ("change", "retry", "sync.retry_change"),
     ("change", "dismiss", "sync.dismiss_change"),
 ]

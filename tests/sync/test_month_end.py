@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,11 +12,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import Membership
+from sync import tasks
+from sync.admin import show
 from sync.models import Change, Hint, MonthClose, Reconciliation, ReconciliationDocument
 from sync.reconcile.store import begin_nightly, month_of
 from tests import factories as make
+from tests.sync.test_feedback import ASKED, Shop, shop
 from tests.sync.test_reconcile_pages import client_of, member, reconciliation
 
+__all__ = ["shop"]
 pytestmark = pytest.mark.django_db
 MONTH = (timezone.localdate().replace(day=1) - timedelta(days=1)).replace(day=1)
 
@@ -250,3 +255,46 @@ def test_a_closed_month_says_when_a_nightly_comparison_reads_other_figures():
     later.documents.filter(number="a").update(status="cancelled")
     page = client.get(address(row)).content.decode()
     assert words in page and reverse("admin:reconcile_one", args=[later.pk]) in page
+
+
+def test_an_invoice_is_created_from_the_month_end_by_who_may_approve(shop: Callable[..., Shop]) -> None:
+    """The whole way: the row's button, the worker's look, the plan's page, its button, the document."""
+    world = shop(follow_up="back", filter_expression=f"source.asked or {ASKED}")
+    world.company("1", state="")
+    row = read(integration=world.integration)
+    won = document(row, "won", side="crm", object="company", record_id="1", pair="", sold=True, counted=False)
+    support, accountant = member(row, Membership.Role.SUPPORT), member(row, Membership.Role.ACCOUNTANT)
+    asking = support.post(act("create", won.pk))["Location"]
+    page = support.get(asking).content.decode()
+    assert "Its record is being read." in page and 'data-live="moving"' in page
+    tasks.work_on(Change.objects.get().pk)
+    planned = Change.objects.get(state="planned")
+    page = support.get(asking).content.decode()
+    assert show.page_url(planned) in page and 'data-live="done"' in page  # the one that asked leads to the plan
+    here, press = show.page_url(planned), reverse("admin:sync_change_press", args=[planned.pk])
+    page = support.get(here).content.decode()
+    assert "Nothing is written to" in page and press not in page
+    seen = {"fingerprint": planned.source_fingerprint}
+    assert support.post(press, seen).status_code == 403
+    page = accountant.get(here).content.decode()
+    assert press in page and "Create it in Fortnox" in page and planned.source_fingerprint in page
+    other = accountant.post(press, {"fingerprint": "another"}, follow=True)
+    assert "The record was changed meanwhile." in other.content.decode()
+    assert not world.ledger.rows("bill")
+    assert "as soon as a worker is free" in accountant.post(press, seen, follow=True).content.decode()
+    assert "on its way already" in accountant.post(press, seen, follow=True).content.decode()
+    tasks.work_on(planned.pk)
+    planned.refresh_from_db()
+    assert (planned.state, planned.approved_by.username, len(world.ledger.rows("bill"))) == (
+        "applied", planned.actor, 1,
+    )  # fmt: skip
+
+
+def test_what_a_run_plans_is_not_let_out_by_the_button_of_a_look() -> None:
+    change = make.make_change(state="planned", source_fingerprint="seen")
+    press = reverse("admin:sync_change_press", args=[change.pk])
+    client = client_of(make.make_superuser())
+    assert press not in client.get(show.page_url(change)).content.decode()
+    assert "Its run decides" in client.post(press, {"fingerprint": "seen"}, follow=True).content.decode()
+    change.refresh_from_db()
+    assert change.state == "planned"
