@@ -130,6 +130,12 @@ _STATE = Entry(
     _("Open the document at the target and see its state; a booked one can only be credited."),
     R.ACCOUNTANT,
 )
+_PART_CREDIT = Entry(
+    C.CONFLICT,
+    _("The invoice is credited already, but not in full, or its credit was cancelled: a new one would bill it twice."),
+    _("Credit or bill the rest in the ledger, then dismiss this."),
+    R.ACCOUNTANT,
+)
 _NO_ROUTE = Entry(
     C.CONFIGURATION,
     _("It is not certain which company in the ledger the record belongs to, so nobody takes it."),
@@ -181,6 +187,7 @@ OWN = table(
             "unknown_twice", "unknown_often", "no_marker", "no_id", "network", "lost", "not_shown", "other_record",
         ),
         **_same(_STATE, "locked", "booked", "not_booked", "not_completed", "cancelled", "is_credit"),
+        **_same(_PART_CREDIT, "credited_in_part"),
         **_same(
             _REFERENCE,
             "reference_not_single", "reference_cancelled", "reference_taken", "found_differs", "marker_not_echoed",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from integrations.connector import Outcome, Value
@@ -38,7 +39,7 @@ def _booked(number: str, now: Values) -> str:
 
 
 def _credited(number: str, now: Values) -> str:
-    """The credit invoice's number when there is one: an invoice can be credited once."""
+    """The credit invoice's number when there is one: an invoice can be credited once. See `_in_full`."""
     if now["CreditInvoiceReference"]:
         return str(now["CreditInvoiceReference"])
     if now["Cancelled"]:
@@ -94,7 +95,7 @@ def _perform(client: Fortnox, number: str, act: str) -> Outcome:
     verb, done = ACTS[act]
     state = _state(client.detail(INVOICE, number), number)
     if result := done(number, state):
-        return Outcome(number, id=result, created=False, returned=state)
+        return _done_before(client, number, act, result, state)
     try:
         raw = client.act(INVOICE, number, verb)
         after = _state(raw, str(raw.get("DocumentNumber")))
@@ -103,7 +104,7 @@ def _perform(client: Fortnox, number: str, act: str) -> Outcome:
         # Someone else may have done it between our look and our request; Fortnox then only says that it refuses.
         after = _state(client.detail(INVOICE, number), number)
         if result := done(number, after):
-            return Outcome(number, id=result, created=False, returned=after)
+            return _done_before(client, number, act, result, after)
         raise
     except TooLarge:
         after, result = {}, ""
@@ -113,6 +114,33 @@ def _perform(client: Fortnox, number: str, act: str) -> Outcome:
     if not result:
         raise OutcomeUnknown(f"Fortnox accepted “{verb}”, but invoice {number} does not show it yet", code="not_shown")
     return Outcome(number, id=result, created=True, returned=after)
+
+
+def _done_before(client: Fortnox, number: str, act: str, result: str, state: dict[str, Value]) -> Outcome:
+    """What was done already. A credit counts only when it is of the whole invoice: one that somebody made of a part, or
+    cancelled since, leaves money that a new invoice would bill twice."""
+    if act == "credit":
+        note = _state(client.detail(INVOICE, result), result)
+        left = _amount(state) + _amount(note)
+        if note["Cancelled"] or abs(left) > ROUNDING:
+            why = "is cancelled" if note["Cancelled"] else f"is of {_amount(note)}"
+            raise Conflict(
+                f"Invoice {number} of {_amount(state)} is credited by {result}, which {why}",
+                code="credited_in_part",
+                record=number,
+                field="CreditInvoiceReference",
+                value=result,
+            )
+    return Outcome(number, id=result, created=False, returned=state)
+
+
+ROUNDING = Decimal(1)
+"""Totals are rounded to whole kronor each by itself."""
+
+
+def _amount(state: Values) -> Decimal:
+    total = state["Total"]
+    return total if isinstance(total, Decimal) else Decimal(0)
 
 
 def _result(number: str, after: Values, act: str) -> str:

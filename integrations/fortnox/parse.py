@@ -148,12 +148,13 @@ def invoice_status(values: Mapping[str, Value], today: date) -> str:
         return "credited"
     if not values["Booked"]:
         return "unbooked"
-    if not balance:
-        return "paid"
-    if isinstance(due, date) and due < today:
-        return "overdue"
-    if isinstance(balance, Decimal) and isinstance(total, Decimal) and 0 < balance < total:
-        return "partly_paid"
+    if isinstance(balance, Decimal):
+        if balance <= 0:  # payments may exceed the balance
+            return "paid"
+        if isinstance(due, date) and due < today:
+            return "overdue"
+        if isinstance(total, Decimal) and balance < total:
+            return "partly_paid"
     return "sent" if values["Sent"] else "booked"
 
 

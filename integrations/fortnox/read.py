@@ -13,7 +13,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from integrations.connector import Fields, Page, Record, Value
-from integrations.errors import IncompleteRead, InvalidData, Misconfigured, Missing, SyncError, TooLarge
+from integrations.errors import (
+    IncompleteRead,
+    InvalidData,
+    Misconfigured,
+    Missing,
+    RateLimited,
+    SyncError,
+    TooLarge,
+    Transient,
+)
 from integrations.fortnox import parse, schema, times
 from integrations.fortnox.client import Fortnox, ListPage
 from integrations.fortnox.schema import Resource
@@ -210,11 +219,13 @@ class Reader:
             yield self._opened(it, key, reply, fields)
 
     def _know_customers(self, numbers: Iterable[str]) -> None:
-        """Read the customers not read before; a run's invoices share few of them."""
+        """Read the customers not read before; a run's invoices share few of them. One that could not be read for a
+        moment is asked for again."""
         if len(self._customers) > 5000:
             self._customers.clear()
         it = schema.resource("customer")
-        new = sorted(set(numbers) - set(self._customers))
+        again = {key for key, found in self._customers.items() if isinstance(found, Transient | RateLimited)}
+        new = sorted(set(numbers) - (set(self._customers) - again))
         for number, reply in self._details(it, new):
             try:
                 self._customers[number] = self.client.opened(it, reply_of(reply))
@@ -254,10 +265,14 @@ class Reader:
         return values
 
     def customer(self, number: str) -> Mapping[str, Any] | None:
-        """A customer in full, asked for once; None when it cannot be had."""
+        """A customer in full, asked for once; None when there is none. Raises `SyncError` when it cannot be read."""
         self._know_customers([number])
         found = self._customers[number]
-        return None if isinstance(found, SyncError) else found
+        if isinstance(found, Missing):
+            return None
+        if isinstance(found, SyncError):
+            raise found
+        return found
 
     def _customer_part(self, raw: Mapping[str, Any], wanted: frozenset[str], today: date) -> dict[str, Value]:
         number = str(raw.get("CustomerNumber") or "")

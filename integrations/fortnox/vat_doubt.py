@@ -28,7 +28,8 @@ def vat_doubt(
 ) -> str | Promise:
     """Why the VAT of an invoice's rows is not plausible for its customer; "" when it is, or cannot be judged.
 
-    `fields` are the invoice's, with Country and CustomerNumber; `customer_of` reads a customer as Fortnox sends it.
+    `fields` are the invoice's, with Country and CustomerNumber; `customer_of` reads a customer as Fortnox sends it,
+    None when there is none; what it raises is not caught, because an invoice that was not judged is not booked.
     """
     home = str(fields.get("Country") or "").strip().casefold() in HOME
     charged = totals.vat != totals.surcharge_vat

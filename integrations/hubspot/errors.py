@@ -100,6 +100,9 @@ def _identify(data: Mapping[str, Any], message: str) -> tuple[str, dict[str, str
     return code, first
 
 
+NOTHING_ASSOCIATED = "crm.associations.NO_ASSOCIATIONS_FOUND"
+
+
 def classify(status: int, headers: Mapping[str, str], data: Any, text: str, told: float | None) -> SyncError:
     """The error of an answer that is not a success, or of one entry of a partial batch result.
 
@@ -136,6 +139,12 @@ def classify(status: int, headers: Mapping[str, str], data: Any, text: str, told
     )
 
 
+def is_absence(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of a partial batch result says that something is not there: a record (reference section 5.1), or
+    anything associated (5.4). Every other entry is a failure that says nothing about what is there."""
+    return entry.get("category") == "OBJECT_NOT_FOUND" or entry.get("subCategory") == NOTHING_ASSOCIATED
+
+
 def _scopes(error: Any) -> list[str]:
     context = error.get("context") if isinstance(error, Mapping) else None
     return list((context or {}).get("requiredGranularScopes") or [])
@@ -144,6 +153,7 @@ def _scopes(error: Any) -> list[str]:
 def _unlisted(status: int, code: str, message: str, field: str, context: dict[str, Any]) -> SyncError:
     """The class of an answer whose code is not in the table: by status where that is certain, else data."""
     by_status: dict[int, type[SyncError]] = {
+        207: Transient,  # an entry of a read that HubSpot could not carry out
         401: AuthenticationFailed,
         403: PermissionMissing,
         404: Missing,

@@ -11,7 +11,7 @@ from typing import Any
 
 from integrations.errors import SyncError
 from integrations.hubspot.client import ASSOCIATION_READ, ASSOCIATION_WRITE, HubSpot, results_of
-from integrations.hubspot.errors import classify
+from integrations.hubspot.errors import classify, is_absence
 from integrations.splitting import is_splittable
 
 # The unlabelled type is kept beside "primary": without it HubSpot would drop the association with the label.
@@ -32,7 +32,8 @@ class Links:
         self.client = client
 
     def _read(self, source: str, target: str, ids: Sequence[str]) -> dict[str, list[Mapping[str, Any]]]:
-        """Association entries by source id, following the pages of records with very many."""
+        """Association entries by source id, following the pages of records with very many. Raises `SyncError` when
+        HubSpot could not say all of them: a document is never written with fewer lines than its source has."""
         found: dict[str, list[Mapping[str, Any]]] = {key: [] for key in ids}
         inputs: list[Mapping[str, str]] = [{"id": key} for key in ids]
         while inputs:
@@ -42,6 +43,8 @@ class Links:
             for reply in self.client.api.call_many(calls):
                 if isinstance(reply, SyncError):
                     raise reply
+                if refused := [entry for entry in reply.data.get("errors") or [] if not is_absence(entry)]:
+                    raise classify(207, {}, refused[0], "", None)
                 for result in results_of(reply):
                     key = str((result.get("from") or {}).get("id"))
                     found.setdefault(key, []).extend(result.get("to") or [])

@@ -30,6 +30,7 @@ from integrations.hubspot.client import (
     results_of,
 )
 from integrations.hubspot.deals import Deals
+from integrations.hubspot.errors import classify, is_absence
 from integrations.hubspot.links import Links
 from integrations.hubspot.schema import Properties
 
@@ -214,7 +215,8 @@ class Reader:
         self, name: str, ids: Sequence[str], asked: Sequence[str], wanted: Iterable[str], id_property: str,
         found: dict[str, Record | SyncError],
     ) -> set[str]:  # fmt: skip
-        """Read in batches into `found`; the keys that HubSpot says it does not have."""
+        """Read in batches into `found`; the keys that HubSpot says it does not have. Any other word about a key is an
+        error of that record: it may well be there."""
         chunks = [ids[i : i + BATCH] for i in range(0, len(ids), BATCH)]
         calls = (self.client.read_call(name, chunk, asked, id_property) for chunk in chunks)
         explained: set[str] = set()
@@ -226,7 +228,12 @@ class Reader:
                     key = str((raw.get("properties") or {}).get(id_property) if id_property else raw.get("id"))
                     found[key] = self._record_or_error(name, raw, wanted)
                 for entry in reply.data.get("errors") or []:
-                    explained |= {str(key) for key in (entry.get("context") or {}).get("ids") or []}
+                    told = {str(key) for key in (entry.get("context") or {}).get("ids") or []}
+                    if is_absence(entry):
+                        explained |= told
+                        continue
+                    for key in (told or set(chunk)) - set(found):
+                        found[key] = classify(207, {}, entry, "", None)
             except SyncError as error:
                 found |= dict.fromkeys(chunk, error)
         return explained

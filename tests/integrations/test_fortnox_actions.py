@@ -95,6 +95,22 @@ def test_an_invoice_is_credited_once_both_ways_and_the_credit_stays_unbooked(for
     assert fortnox.perform("invoice", first.id, "credit").error.code == "is_credit"
 
 
+@pytest.mark.parametrize("how", ["part", "cancelled"])
+def test_a_credit_of_a_part_or_one_that_was_cancelled_does_not_count_as_crediting_the_invoice(
+    fortnox: Any, sandbox: SandboxProcess, how: str
+) -> None:
+    number = _invoice(fortnox)
+    fortnox.perform("invoice", number, "book")
+    note = fortnox.perform("invoice", number, "credit").id
+    if how == "part":
+        rows = [{"Description": "En del", "DeliveredQuantity": "-1", "Price": 10}]
+        _edit(sandbox, fortnox, "invoices", note, InvoiceRows=rows)
+    else:
+        assert fortnox.perform("invoice", note, "cancel").created
+    error = fortnox.perform("invoice", number, "credit").error
+    assert (type(error), error.code, error.record, error.value) == (Conflict, "credited_in_part", number, note)
+
+
 def test_both_sides_of_a_credit_are_found_by_a_scan_for_changes(fortnox: Any, sandbox: SandboxProcess) -> None:
     number = _invoice(fortnox)
     fortnox.perform("invoice", number, "book")

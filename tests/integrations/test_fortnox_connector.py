@@ -11,7 +11,7 @@ import responses
 from requests import PreparedRequest
 
 from integrations.connector import FieldType, Record, Value, Write
-from integrations.errors import IncompleteRead, Misconfigured, OutcomeUnknown, TooLarge
+from integrations.errors import IncompleteRead, Misconfigured, OutcomeUnknown, TooLarge, Transient
 from integrations.fortnox.connector import FortnoxConnector
 from integrations.http import Api
 from tests.integrations.clients import connected, connector, set_vendor
@@ -86,6 +86,23 @@ def test_a_preview_asks_for_the_customers_vat_type_once_and_only_for_a_person(
     assert asked.call_count == 0
     assert preview("interactive", known) == vat and preview("interactive", known) == vat
     assert asked.call_count == 1
+
+
+@responses.activate
+def test_an_odd_vat_is_not_taken_for_right_because_the_customer_could_not_be_read() -> None:
+    responses.add(responses.GET, f"{URL}/7", status=503, headers=HEADERS)
+    responses.add(responses.GET, f"{URL}/7", status=503, headers=HEADERS)
+    fortnox = connector(connected("fortnox"))
+    sums = {"Net": 100, "Gross": 100, "TotalVAT": 0, "Total": 100, "TotalToPay": 100, "RoundOff": 0}
+    raw = sums | {"DocumentNumber": "1", "CustomerNumber": "7", "Country": "Sverige", "Currency": "SEK"}
+    fields = {name: Decimal(value) if isinstance(value, int) else value for name, value in raw.items()}
+    invoice = Record("invoice", "1", {"Freight": Decimal(0), "AdministrationFee": Decimal(0)} | fields, lines=[])
+    with pytest.raises(Transient):
+        fortnox.totals("invoice", invoice)
+    answer = {"Customer": {"CustomerNumber": "7", "VATType": "EXPORT"}}
+    responses.replace(responses.GET, f"{URL}/7", json=answer, headers=HEADERS)
+    doubted = fortnox.totals("invoice", invoice)
+    assert doubted is not None and "EXPORT" in str(doubted.vat_doubt)
 
 
 @responses.activate

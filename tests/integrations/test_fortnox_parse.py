@@ -119,6 +119,8 @@ def _invoice(**changes: object) -> dict[str, object]:
         ({"DueDate": "2026-11-20"}, "overdue"),
         ({"DueDate": "2026-11-21"}, "booked"),
         ({"Balance": 0, "FinalPayDate": "2026-11-01"}, "paid"),
+        ({"Balance": -50, "DueDate": "2026-11-20"}, "paid"),  # more was paid than was billed
+        ({"Balance": None, "DueDate": "2026-11-20"}, "booked"),  # nothing is claimed of what is not known
         ({"CreditInvoiceReference": "9"}, "credited"),
         ({"Credit": "true", "Total": -100, "Balance": -100}, "credited"),
         ({"Total": -100, "Balance": -100}, "credited"),

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from requests import PreparedRequest
 
 from integrations import http
-from integrations.connector import FieldType, Write
-from integrations.errors import InvalidData, OutcomeUnknown, TooLarge, Transient
+from integrations.connector import FieldType, Record, Write
+from integrations.errors import InvalidData, Missing, OutcomeUnknown, TooLarge, Transient
 from integrations.http import Api
 from integrations.hubspot import schema, values
 from integrations.hubspot.batches import Batches
@@ -150,6 +150,35 @@ def test_nothing_associated_is_an_empty_list() -> None:
     links = connector(connected("hubspot"))._reader.links
     assert links.all("deal", "company", ["1", "2"]) == {"1": ["12", "34"], "2": []}
     assert links.chosen("deal", "company", ["1", "2"]) == {"1": "34"}
+
+
+_FAILED = {"status": "error", "category": "INTERNAL_ERROR", "message": "There was a problem with the request."}
+
+
+@pytest.mark.django_db
+@responses.activate
+def test_associations_that_could_not_be_read_are_not_none() -> None:
+    failed = _FAILED | {"context": {"fromObjectId": ["2"]}}
+    body = {"results": [{"from": {"id": "1"}, "to": [{"toObjectId": 12}]}], "errors": [failed]}
+    responses.post(f"{BASE}/crm/associations/2026-09/deals/line_items/batch/read", json=body, status=207)
+    with pytest.raises(Transient):
+        connector(connected("hubspot"))._reader.links.all("deal", "line_item", ["1", "2"])
+
+
+@pytest.mark.django_db
+@responses.activate
+@pytest.mark.parametrize("context", [{"ids": ["55"]}, {}])
+def test_a_record_that_could_not_be_read_is_not_missing(context: dict[str, list[str]]) -> None:
+    responses.get(f"{BASE}/crm/properties/2026-09/line_items", json={"results": []})
+    gone = {"category": "OBJECT_NOT_FOUND", "message": "…", "context": {"ids": ["56"]}}
+    body = {
+        "results": [{"id": "54", "properties": {"hs_object_id": "54"}}],
+        "errors": [gone, _FAILED | {"context": context}],
+    }
+    responses.post(f"{BASE}/crm/objects/2026-09/line_items/batch/read", json=body, status=207)
+    found = connector(connected("hubspot"))._reader.batch("line_item", ["54", "55", "56"], [])
+    assert isinstance(found["54"], Record) and isinstance(found["55"], Transient)
+    assert isinstance(found["56"], Missing) or not context  # which record is meant is not said: neither is missing
 
 
 @pytest.mark.django_db
