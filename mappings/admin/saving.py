@@ -17,7 +17,7 @@ from django.db import models
 from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 
-from mappings.editor_merge import Merged, Posted, Values, different, merge
+from mappings.editor_merge import PLACE, Merged, Posted, Values, different, merge, moved
 from mappings.models import FieldMapping, MappingSet
 from mappings.models.versions import RULES
 
@@ -29,6 +29,9 @@ FIELDS = (
     "name", "slug", "note", "unique_field", "unique_expression", "line_unique_field", "line_unique_expression",
     "title_expression", "promise_expression", "promise_currency_expression",
 )  # fmt: skip
+
+ORDERED = frozenset(RULES) - {"field_mappings"}
+"""Rules whose order decides: which is tried first, which problem is met first. Of field rows it is only for the eye."""
 
 State = dict[str, dict[str, Values]]
 
@@ -188,7 +191,7 @@ def _take_theirs(data: QueryDict, base: State) -> None:
             continue
         data.pop(f"{choice}-DELETE", None)
         for name, value in row.items():
-            if name != "position":
+            if name != PLACE or prefix in ORDERED:
                 data[name if prefix == OWN else f"{choice}-{name}"] = value
 
 
@@ -214,7 +217,8 @@ def _settle_rows(data: QueryDict, prefix: str, base: Mapping[str, Values], meeti
     related = getattr(meeting.mapping_set, prefix)
     names = columns(related.model)
     key = (lambda v: (v.get("scope"), v.get("target_field"))) if related.model is FieldMapping else None
-    merged = merge(base, posted_rows(data, prefix, names), meeting.state[prefix], key)
+    mine, theirs = posted_rows(data, prefix, names), meeting.state[prefix]
+    merged = merge(base, mine, theirs, key, ordered=prefix in ORDERED)
     merged.sort(key=lambda row: not row.id)  # stored rows come first in a formset
     for name in [name for name in data if name.startswith(f"{prefix}-")]:
         del data[name]
@@ -244,6 +248,8 @@ def _tell(meeting: Meeting, form: str, row: Merged, model: type[models.Model]) -
             n for n in ("expression", "target_field") if n in values
         ]  # fmt: skip
         theirs = row.theirs
+        if theirs is not None and not row.removed and model is not FieldMapping and moved(values, theirs):
+            wrong = [*wrong, PLACE]
         meeting.decisions.append(
             Decision(
                 form, name[:80], form,

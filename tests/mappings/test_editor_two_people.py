@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mappings.admin.saving import state_of
 from mappings.editor_merge import Posted, merge
 from mappings.models import MappingSet, new_draft, publish
+from mappings.models.editor import touched
+from tests import factories as make
 from tests.mappings.editor_kit import (
     Shelf,
     a_draft,
@@ -108,6 +111,76 @@ def test_a_merge_loses_nothing_that_either_changed(base: Any, theirs: Any, chang
         if i_did and they_did and stored is not None and (row.removed or row.values != stored):
             assert now and now.note == "both"
     assert all(key in merged for key in theirs)
+
+
+def in_places(names: str) -> tuple[MappingSet, Any, dict[str, Any]]:
+    """A draft whose match rules have these names, in this order, and the page as I have it open."""
+    draft, client = a_draft()
+    for place, name in enumerate(names, start=1):
+        draft.match_rules.create(label=name, position=place, expression="customer.Name", target_field="name")
+    rows = state_of(draft)["match_rules"]
+    page = form(draft) | {"match_rules-TOTAL_FORMS": len(rows), "match_rules-INITIAL_FORMS": len(rows)}
+    for number, (pk, row) in enumerate(rows.items()):
+        page |= {f"match_rules-{number}-{name}": value for name, value in row.items()}
+        page |= {f"match_rules-{number}-id": pk, f"match_rules-{number}-mapping_set": draft.pk}
+    return draft, client, page
+
+
+def reordered(draft: MappingSet, **places: int) -> None:
+    """Bo moves match rules meanwhile."""
+    for name, place in places.items():
+        draft.match_rules.filter(label=name).update(position=place)
+    touched(draft, make.make_user())
+
+
+def order(draft: MappingSet) -> str:
+    return "".join(draft.match_rules.order_by("position", "pk").values_list("label", flat=True))
+
+
+def test_a_new_order_that_only_they_gave_is_not_reverted_by_my_save() -> None:
+    draft, client, mine = in_places("abc")
+    reordered(draft, a=2, b=1)
+    reply = client.post(change_url(draft), mine | {"match_rules-2-label": "c", "note": "Mine"})
+    meeting = reply.context["editor"]["meeting"]
+    assert (sorted(name for name, _how, _anchor in meeting.taken), meeting.decisions) == (["a", "b"], [])
+    assert client.post(change_url(draft), page_form(reply)).status_code == 302
+    draft.refresh_from_db()
+    assert (order(draft), draft.note) == ("bac", "Mine")
+
+
+@pytest.mark.parametrize(("choice", "expected"), [("mine", "bca"), ("theirs", "bac")])
+def test_a_rule_that_both_moved_is_decided(choice: str, expected: str) -> None:
+    draft, client, mine = in_places("abc")
+    mine |= {"match_rules-0-position": 9, "match_rules-1-label": "b"}
+    reordered(draft, a=2, b=1)
+    reply = client.post(change_url(draft), mine)
+    (decision,) = reply.context["editor"]["meeting"].decisions
+    assert (decision.name, decision.mine, decision.theirs) == ("a", [("order", "9")], [("order", "2")])
+    undecided = client.post(change_url(draft), page_form(reply))
+    assert (order(draft), len(undecided.context["editor"]["meeting"].decisions)) == ("bac", 1)
+    decided = page_form(undecided) | {f"choice-{decision.choice}": choice}
+    assert client.post(change_url(draft), decided).status_code == 302
+    assert order(draft) == expected
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "ordered", "place", "note"),
+    [
+        ("1", "3", True, "3", "theirs"),  # only they moved it
+        ("1", "3", False, "3", ""),
+        ("2", "1", True, "2", ""),  # only I
+        ("2", "3", True, "2", "both"),
+        ("2", "3", False, "2", ""),  # of rows whose order is only for the eye
+        ("3", "3", True, "3", ""),
+        ("", "3", True, "3", "theirs"),
+    ],
+)
+def test_the_place_of_a_row_is_merged_by_itself(mine: str, theirs: str, ordered: bool, place: str, note: str) -> None:
+    def row(position: str) -> dict[str, str]:
+        return {"label": "a", "position": position}
+
+    (found,) = merge({"7": row("1")}, [Posted("7", row(mine))], {"7": row(theirs)}, ordered=ordered)
+    assert (found.values, found.note) == (row(place), note)
 
 
 def test_a_form_that_came_back_with_a_mistake_still_notices_the_other_save() -> None:
