@@ -16,10 +16,11 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Integration
 from sync import queue
-from sync.engine import acts, approve, links
+from sync.engine import acts, approve, links, needs
 from sync.engine.aftermath import CHECK
 from sync.engine.follow_up import write_back
 from sync.engine.problems import ALARMS
+from sync.flows import setting_values
 from sync.models import Change, EntityLink, Flow
 from sync.states import APPROVED, LOOK, Action, State, move
 from sync.texts import in_every_language
@@ -128,10 +129,14 @@ def _asking(flow: Flow, source_id: str, actor: str) -> Change:
 
 
 def _may_look(change: Change) -> bool:
-    """What a look may plan anew: an earlier look, and what failed. The plan of a scan goes its own way."""
+    """What a look may plan anew: an earlier look, what failed, and what a press from a card left over a limit; the next
+    press applies the limits again. The plan of a scan goes its own way."""
     if change.action == Action.ACT or (change.state == State.REVIEW and change.error_code in ALARMS):
         return False
-    return change.state == State.REVIEW or (change.state == State.PLANNED and change.decision == LOOK)
+    asked = (change.state == State.PLANNED and change.decision == LOOK) or (
+        change.state == State.HELD and change.lane == LANE
+    )
+    return change.state == State.REVIEW or asked
 
 
 def press(change_id: int, *, actor: str, fingerprint: str, user: Any = None) -> Pressed:
@@ -201,6 +206,8 @@ def repair(change: Change, name: str, value: str, actor: str, *, user: Any = Non
     # A document may wait for its customer and name a missing article too: only the link's check is about the flow.
     flow = _flow_of(change) if check["code"] == f"{link}_linked" else None
     if verb == "create" and flow is not None:
+        if not needs.offered(flow, str(setting_values(change.flow).get(f"missing_{link}", ""))):
+            raise ValueError(_("Creating it is switched off in the settings."))
         _create_related(flow, str(check["value"]), actor)
     elif verb == "link" and flow is not None:
         _link_related(flow, str(check["value"]), value, [str(c["id"]) for c in check["choices"]], actor)
@@ -219,15 +226,20 @@ def _flow_of(change: Change) -> Flow | None:
 
 
 def _create_related(flow: Flow, source_id: str, actor: str) -> None:
-    """Plan and send the related record's create; what waits for it continues by itself."""
-    if not flow.enabled:
-        raise ValueError(_("Creating it is switched off in the settings."))
+    """Plan and send the related record's create; what waits for it continues by itself. Raises `ValueError` when it
+    cannot be hurried, so that nobody presses in vain."""
     with transaction.atomic():
+        if Change.objects.filter(flow=flow, source_id=source_id, state=State.HELD).exists():
+            raise ValueError(_("It waits until somebody approves it."))
         change = _asking(flow, source_id, actor)
         if change.state == State.RETRYING:
             # Somebody pressed for exactly this: it is planned and goes out, under the flow's limits.
             Change.objects.filter(pk=change.pk).update(decision="", approved_by=None)
             transaction.on_commit(lambda: queue.kick_change(change.pk))
+        elif change.state == State.REVIEW:
+            raise ValueError(_("It was not finished. A person must look at it."))
+        elif change.state == State.PLANNED:  # a scan has just planned it, and decides about it with the rest
+            raise ValueError(_("It is on its way already."))
 
 
 def _link_related(flow: Flow, source_id: str, target_id: str, offered: list[str], actor: str) -> None:

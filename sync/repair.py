@@ -83,17 +83,17 @@ def link_to(change: Change, target_id: str, user: Any) -> None:
                 link.save()
                 write_back(flow, [target_id], lane=change.lane)
             if change.mapping_set is not None and change.mapping_set.promise_expression:
-                _show(row, user)
+                _show(row, user, f"linked by {user or 'command'}")
             else:
                 retry(row, user)
     except IntegrityError:
         raise ValueError(_("It was linked to another record in this moment. Look again.")) from None
 
 
-def _show(row: ChangeQuerySet, user: Any) -> None:
+def _show(row: ChangeQuerySet, user: Any, message: str) -> None:
     """Plan the record anew for a person to see; nothing goes out before they press."""
     move(
-        row.filter(state=State.REVIEW), State.RETRYING, message=f"linked by {user or 'command'}", user=user,
+        row.filter(state=State.REVIEW), State.RETRYING, message=message, user=user,
         replan=True, decision=LOOK, attempts=0, due_at=timezone.now(), approved_by=None,
     )  # fmt: skip
     queue.kick(queue.BULK)
@@ -108,9 +108,10 @@ def may_link(change: Change) -> bool:
     return change.error_code in UNDECIDED or (named and change.error_class == ErrorClass.CONFLICT)
 
 
-def create_new(change: Change, user: Any) -> None:
+def create_new(change: Change, user: Any, *, show: bool = False) -> None:
     """A person decided that no existing record is meant: plan again without matching. A link to a record that is gone
-    is dissolved. Raises `ValueError` when there is nothing to decide."""
+    is dissolved. `show`: a document is shown first, and waits for a press. Raises `ValueError` when there is nothing to
+    decide."""
     if change.state != State.REVIEW or change.error_code not in UNDECIDED:
         raise ValueError(_("There is nothing to decide about this change."))
     with transaction.atomic():
@@ -120,8 +121,12 @@ def create_new(change: Change, user: Any) -> None:
         # A generation of its own: the reference of a create that the remote cannot deduplicate is used once.
         made = Change.objects.filter(flow=change.flow, source_id=change.source_id, action=Action.CREATE)
         last = made.aggregate(last=Max("generation"))["last"] or 1
-        Change.objects.filter(pk=change.pk).update(decision="create", generation=last + 1)
-        retry(Change.objects.filter(pk=change.pk), user)
+        row = Change.objects.filter(pk=change.pk)
+        row.update(decision="create", generation=last + 1)
+        if show and change.mapping_set is not None and change.mapping_set.promise_expression:
+            _show(row, user, f"a new one was decided by {user or 'somebody at a card'}")
+        else:
+            retry(row, user)
 
 
 def choose(change: Change, choices: Mapping[str, str], user: Any) -> None:

@@ -14,6 +14,13 @@ from sync.cards import people, records
 from sync.cards.records import Place
 
 
+def another(caller: CardCaller, place: Place) -> bool:
+    """Whether the person may decide that no existing record is meant. Where the record was created before, that makes
+    one more of what cannot be taken back, and is for who may credit."""
+    again = place.change is not None and place.change.error_code == "created_before"
+    return not again or people.crediting(caller) is not None
+
+
 def button(caller: CardCaller, place: Place, phase: str, reason: str) -> list[dict[str, Any]]:
     """One row of actions, or none: a locked document is credited first, one that was cancelled needs no credit."""
     if not (phase == records.LOCKED or place.cancelled) or people.crediting(caller) is None:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from integrations.cards import CardCaller
 from sync import interactive, queue
-from sync.cards import people, records, repairs, show, summary
+from sync.cards import anew, checklist, people, records, repairs, show, summary
 from sync.cards.access import NotFound, bearer
 from sync.cards.records import Place
 from sync.models import Flow, Hint
@@ -80,6 +80,8 @@ def repair(request: HttpRequest, caller: CardCaller, body: Mapping[str, Any]) ->
         return _state(caller, place, "off", reason)
     if place.change is None or (name, value) not in show.offered(place):
         return _state(caller, place, "not_offered", _("This is not needed any more."))
+    if name == checklist.CREATE_NEW and not anew.another(caller, place):
+        return _state(caller, place, "not_allowed", show.PRESSED["not_allowed"])
     try:
         repairs.carry_out(place.change, name, value, actor=people.actor(caller), user=_user(caller))
     except ValueError as error:

@@ -5,7 +5,7 @@ The invariant: a repair can be asked for exactly when its button is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -21,12 +21,13 @@ WHICH, LINK_TO, CREATE_NEW = "which", "link_to", "create_new"
 """The one check that is made here: several records may be the counterpart, and a person says which, or none."""
 
 
-def build(change: Change, *, repairs: bool) -> dict[str, Any] | None:
-    """The checklist of a change, what fails first; None when nothing was checked. `repairs`: whether with buttons."""
+def build(change: Change, *, repairs: bool, without: Container[str] = ()) -> dict[str, Any] | None:
+    """The checklist of a change, what fails first; None when nothing was checked. `repairs`: whether with buttons,
+    `without` which of them."""
     rows = _rows(change)
     if not rows:
         return None
-    items = [_item(row, rows, repairs=repairs) for row in rows]
+    items = [_item(row, rows, repairs=repairs, without=without) for row in rows]
     failed = sum(1 for item in items if not item["ok"])
     if failed:
         text = ngettext("%(n)d of %(all)d conditions is not met", "%(n)d of %(all)d conditions are not met", failed)
@@ -59,7 +60,9 @@ def _rows(change: Change) -> list[Mapping[str, Any]]:
     return rows
 
 
-def _item(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, repairs: bool) -> dict[str, Any]:
+def _item(
+    row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, repairs: bool, without: Container[str]
+) -> dict[str, Any]:
     ok = bool(row.get("ok"))
     lines = [str(number) for number in row.get("lines") or ()]
     return {
@@ -68,10 +71,16 @@ def _item(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, repairs:
         "label": words.said(row.get("label")),
         "actual": words.discreet(str(row.get("actual") or ""), rows),
         "message": words.discreet(words.said(row.get("message")), rows),
-        "remedy": "" if ok else words.said(row.get("remedy")),
+        "remedy": "" if ok else _remedy(row, without),
         "lines": _("Lines: %(lines)s") % {"lines": ", ".join(lines)} if lines and not ok else "",
-        "repairs": list(_repairs(row)) if repairs and not ok else [],
+        "repairs": [each for each in _repairs(row) if each["repair"] not in without] if repairs and not ok else [],
     }
+
+
+def _remedy(row: Mapping[str, Any], without: Container[str]) -> str:
+    if row.get("code") == WHICH and CREATE_NEW in without:
+        return _("Choose the right one. Only a person who may credit documents can have one more created.")
+    return words.said(row.get("remedy"))
 
 
 def _repairs(row: Mapping[str, Any]) -> Iterator[dict[str, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -26,9 +27,10 @@ from sync.values import load_all
 
 NONE, LOOKING, READY, BLOCKED = "none", "looking", "ready", "blocked"
 WORKING, VERIFYING, REVIEW, DONE, LOCKED, HELD = "working", "verifying", "review", "done", "locked", "held"
+_MOVING = (State.RETRYING, State.QUEUED, State.SENDING, State.UNKNOWN)
 
 
-@dataclass(slots=True)
+@dataclass
 class Place:
     """One integration that the record may go to: its flow, and what there is of the record."""
 
@@ -101,6 +103,23 @@ class Place:
             return False
         return self.change is not None and self.change.error_code == NO_ROUTE
 
+    @cached_property
+    def awaited(self) -> Change | None:
+        """The newest change of the record that this one waits for, such as its customer; None when it waits for none,
+        or nothing was planned for that one."""
+        slug, _colon, source_id = self.change.waits_for.partition(":") if self.change is not None else ("", "", "")
+        if self.change is None or not source_id:
+            return None
+        rows = Change.objects.filter(
+            integration_id=self.change.integration_id, flow__slug=slug, source_id=source_id
+        ).exclude(state__in=[State.SUPERSEDED, State.DISMISSED])
+        return rows.order_by("-pk").first()
+
+    @property
+    def coming(self) -> bool:
+        """Whether what the record waits for is on its way, because somebody pressed for it."""
+        return self.phase == BLOCKED and self.awaited is not None and self.awaited.state in _MOVING
+
     @property
     def left_out(self) -> Mapping[str, str] | None:
         """Why a plan left the record out, such as the flow's filter or a person's word; None when it did not."""
@@ -143,7 +162,7 @@ _LINK = Columns(
 _CHANGE = Columns(
     Change, "c",
     ("integration_id", "flow_id", "action", "state", "replan", "checks", "candidates", "problems", "reason",
-     "error_code", "error_message", "sent_at", "updated_at"),
+     "error_code", "error_message", "sent_at", "updated_at", "waits_for"),
 )  # fmt: skip
 _PIN = Columns(RoutePin, "p", ("integration_id",))
 _PARTS: tuple[Columns[Any], ...] = (_FLOW, _PAIR, _LEDGER, _LINK, _CHANGE, _PIN)

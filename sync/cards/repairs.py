@@ -24,7 +24,7 @@ def carry_out(change: Change, name: str, value: str, *, actor: str, user: Any) -
             repair.link_to(change, value, user)
             _signed(change, actor)
         else:
-            repair.create_new(change, user)
+            repair.create_new(change, user, show=True)
         Change.objects.filter(pk=change.pk).update(lane=interactive.LANE, actor=actor)
         transaction.on_commit(lambda: queue.kick_change(change.pk))
 

@@ -15,7 +15,7 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from integrations.cards import CardCaller
-from sync.cards import anew, checklist, preview, records, words
+from sync.cards import anew, awaited, checklist, preview, records, words
 from sync.cards.records import Place
 from sync.cards.summary import problem, why_not
 from sync.models import Change
@@ -96,7 +96,7 @@ def _nothing(found: Sequence[Place]) -> dict[str, Any]:
 def _one(caller: CardCaller, place: Place) -> dict[str, Any]:
     place.complete()
     phase, known, change = phase_of(place), place.facts, place.change
-    reason, coming = why_not(place), phase == records.BLOCKED and _coming(change)
+    reason, coming = why_not(place), place.coming
     off = reason and phase in (records.NONE, records.READY, records.BLOCKED)
     answer = {
         "integration": str(place.flow.integration_id),
@@ -114,7 +114,8 @@ def _one(caller: CardCaller, place: Place) -> dict[str, Any]:
     }
     if change is not None and phase not in _QUIET:
         if phase not in (records.WORKING, records.VERIFYING):
-            answer["checklist"] = checklist.build(change, repairs=not reason and not coming and phase in _REPAIRABLE)
+            repairs = not reason and not coming and phase in _REPAIRABLE
+            answer["checklist"] = checklist.build(change, repairs=repairs, without=_without(caller, place))
         answer["preview"] = preview.build(place, change)
     if phase in (records.WORKING, records.VERIFYING):
         answer["progress"] = _progress(place, change, phase)
@@ -123,6 +124,8 @@ def _one(caller: CardCaller, place: Place) -> dict[str, Any]:
     if change is not None and phase in (records.REVIEW, records.LOCKED):
         message, remedy = problem(change)
         answer["problem"] = {"message": message, "remedy": remedy, "reference": f"#{change.pk}"}
+    elif change is not None and phase == records.BLOCKED and (trouble := awaited.trouble(change, place.awaited)):
+        answer["problem"] = trouble
     answer["actions"] = _actions(caller, place, phase, reason)
     if off:
         answer["status"] = {"label": _("Not possible now"), "tone": "off"}
@@ -134,14 +137,13 @@ _QUIET = (records.DONE, records.LOCKED)
 _REPAIRABLE = (records.NONE, records.READY, records.BLOCKED, records.REVIEW, records.HELD)
 
 
-def _coming(change: Change | None) -> bool:
-    """Whether what the change waits for is on its way, because somebody pressed for it."""
-    slug, _colon, source_id = change.waits_for.partition(":") if change is not None else ("", "", "")
-    if change is None or not slug:
-        return False
-    moving = (State.RETRYING, State.QUEUED, State.SENDING, State.UNKNOWN)
-    others = Change.objects.filter(integration_id=change.integration_id, flow__slug=slug, source_id=source_id)
-    return others.filter(state__in=moving).exists()
+def _without(caller: CardCaller, place: Place) -> set[str]:
+    """Repairs that are not for this person, or not now; the server refuses them, too, and says why."""
+    without = set() if anew.another(caller, place) else {checklist.CREATE_NEW}
+    if place.change is not None and place.awaited is not None and place.awaited.state == State.HELD:
+        codes = [str(row.get("code", "")) for row in place.change.checks]
+        without |= {f"create_{code.removesuffix('_linked')}" for code in codes if code.endswith("_linked")}
+    return without
 
 
 def phase_of(place: Place) -> str:

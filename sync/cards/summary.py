@@ -58,13 +58,15 @@ def _without_company(place: Place) -> dict[str, Any]:
 def _one(caller: CardCaller, place: Place) -> dict[str, Any]:
     phase, known = place.phase, place.facts
     reason = why_not(place)
+    underway = not reason and place.link is None and (phase == records.LOOKING or place.coming)
+    shown = records.WORKING if underway and phase == records.BLOCKED else phase
     answer = {
-        **_base(caller, _state(place, phase)),
+        **_base(caller, _state(place, phase, underway=underway)),
         "connected": place.connected,
         "allowed": not reason,
         "company": {"name": place.company},
         "rows": _rows(place, known),
-        "status": words.status_of(place, known, phase),
+        "status": words.status_of(place, known, shown),
         "checklist": _checklist(place.change),
         "actions": [_action(place, phase, allowed=not reason)],
         "updatedAt": _updated(place).isoformat(),
@@ -73,14 +75,23 @@ def _one(caller: CardCaller, place: Place) -> dict[str, Any]:
         answer["allowedReason"] = reason
     if place.link is not None:
         answer["number"] = place.link.ledger_id
-    return answer | _message(place, phase)
+    return answer | (_meanwhile(place, phase) if underway else _message(place, phase))
 
 
-def _state(place: Place, phase: str) -> str:
-    """One word for the card. What is linked stays linked while it is looked at again."""
+def _state(place: Place, phase: str, *, underway: bool) -> str:
+    """One word for the card, which asks again by itself while it is "working" (`underway`: it is looked at, or what it
+    needs is coming). What is linked stays linked while it is looked at again."""
+    if underway:
+        return "working"
     if place.link is not None and STATES[phase] == "unlinked":
         return "review" if phase == records.BLOCKED else "linked"
     return STATES[phase]
+
+
+def _meanwhile(place: Place, phase: str) -> dict[str, str]:
+    if phase == records.BLOCKED:
+        return _said(_("What is missing is being created …"), "")
+    return _said(_("Checking the record and %(ledger)s …") % {"ledger": place.system}, "")
 
 
 def _base(caller: CardCaller, state: str) -> dict[str, Any]:

@@ -61,7 +61,14 @@ def _missing_record(draft: Draft, rule: LinkRule, need: Need, code: str, label: 
         remedy, repair = need.problems[0].remedy, "open_source"
     else:
         message = say(_("{title} does not exist in the ledger yet."), title=need.title or need.source_id)
-        remedy, repair = _("Create it, or link it to an existing record."), f"create_{rule.name}"
+        if needs.offered(need.flow, need.policy):
+            remedy, repair = _("Create it, or link it to an existing record."), f"create_{rule.name}"
+        elif need.policy == "block":
+            remedy = _("The settings of the flow say to stop here. Create it in the ledger, or choose another setting.")
+            repair = "open_settings"
+        else:
+            remedy = _("Create it in the ledger, or switch on the flow that may create it.")
+            repair = "open_settings"
     problem = Problem(
         code=f"{rule.name}_missing",
         rule=rule.name,
@@ -88,6 +95,9 @@ def registers(draft: Draft, known: Related) -> None:
         stand_in = lookups.stand_in_of(draft.ctx, rule)
         given = draft.mapped.lookups.get(rule.name, ())
         actual = ", ".join(dict.fromkeys(value for _line, value in given))
+        if unpriced := [item for item in missing if _is_unpriced(draft, item[0])]:
+            _block_unpriced(draft, rule, unpriced)
+            continue
         made = [item for item in missing if item[1] in draft.ctx.may_be_made.get(draft.record.id, ())]
         if made:
             _create(draft, rule, made)
@@ -126,6 +136,33 @@ def _replace(draft: Draft, rule: CompiledLookup, missing: list[tuple[int, str]],
     values = ", ".join(dict.fromkeys(value for _line_number, value in missing))
     note = say(_("{values}: replaced by {stand_in}."), values=values, stand_in=stand_in)
     draft.checks.append(checklist.row(rule.code, _(rule.label), ok=True, actual=values, message=note))
+
+
+def _is_unpriced(draft: Draft, number: int) -> bool:
+    """Whether only the record that is missing could say what the line costs: without it the target would bill nothing,
+    or the price of whatever takes its place."""
+    line = _line(draft, number)
+    if line is None:
+        return False
+    estimate = draft.ctx.target.estimate(draft.ctx.flow.target_object, draft.mapped.fields, [line], {})
+    return estimate is not None and estimate.rows[0].net is None
+
+
+def _block_unpriced(draft: Draft, rule: CompiledLookup, missing: list[tuple[int, str]]) -> None:
+    for value in dict.fromkeys(item for _number, item in missing):
+        message = say(_("{value} does not exist, and its line has no price of its own."), value=value)
+        remedy = _("Enter the price on the line, or correct what it names.")
+        problem = Problem(
+            code=rule.code, rule=rule.label, field=rule.field, value=value, message=message, remedy=remedy
+        )
+        draft.problems.append(problem)
+        lines = [number for number, item in missing if item == value]
+        draft.checks.append(
+            checklist.row(
+                rule.code, _(rule.label), ok=False, actual=value, message=message, remedy=remedy, repair="open_source",
+                value=value, lines=lines,
+            )
+        )  # fmt: skip
 
 
 def _block_stand_in(draft: Draft, rule: CompiledLookup, missing: list[tuple[int, str]], stand_in: str) -> None:

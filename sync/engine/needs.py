@@ -46,6 +46,7 @@ class Need:
     candidates: list[Record] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     may_create: bool = False
+    policy: str = "ask"
 
 
 def look_for(ctx: FlowContext, flow: Flow, ids: Sequence[str], policy: str) -> dict[str, Need]:
@@ -55,7 +56,7 @@ def look_for(ctx: FlowContext, flow: Flow, ids: Sequence[str], policy: str) -> d
     "block" for those that have no counterpart.
     """
     other = build(flow, lane=ctx.lane)
-    needs = {key: Need(flow=flow, source_id=key) for key in ids}
+    needs = {key: Need(flow=flow, source_id=key, policy=policy) for key in ids}
     records: list[Record] = []
     for loaded in other.source.load(flow.source_object, list(ids), other.mapping.reads):
         if isinstance(loaded, Record):
@@ -72,9 +73,14 @@ def look_for(ctx: FlowContext, flow: Flow, ids: Sequence[str], policy: str) -> d
         need.problems = [] if found.target else list(mapped.problems)
         if mapped.skip and not found.target:
             need.problems.append(_left_out(mapped.skip))
-        may = flow.enabled and flow.may_create and not need.candidates and not need.problems
+        may = offered(flow, policy) and not need.candidates and not need.problems
         need.may_create = policy == "create" and may and not found.target
     return needs
+
+
+def offered(flow: Flow | None, policy: str) -> bool:
+    """Whether a related record that is missing may be created with the document, or when a person asks for it."""
+    return flow is not None and flow.enabled and flow.may_create and policy != "block"
 
 
 def _unreadable(error: SyncError) -> Problem:
