@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-from django.contrib.admin import ShowFacets
+from django.contrib.admin import AllValuesFieldListFilter, ShowFacets
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import QuerySet
@@ -65,6 +65,18 @@ class Scoped:
                 known[key] = list(iter(cast("Iterable[tuple[Any, Any]]", field.choices)))  # a list counts them first
             field.choices = list(known[key])
         return field
+
+
+class OwnValuesFilter(AllValuesFieldListFilter):
+    """By a value of a related row, of the rows that the person may see: Django's offers the values of all rows there
+    are, other organizations' included."""
+
+    def __init__(
+        self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
+    ) -> None:
+        super().__init__(field, request, params, model, model_admin, field_path)
+        rows = model_admin.get_queryset(request)
+        self.lookup_choices = rows.order_by(field_path).values_list(field_path, flat=True).distinct()
 
 
 class ScopedAdmin(RowRights, Scoped, HistoryPage, SimpleHistoryAdmin):  # type: ignore[misc]
