@@ -14,7 +14,7 @@ from django.contrib import admin
 from django.contrib.admin import helpers
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import Count, Max, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
@@ -200,6 +200,17 @@ def ask(request: HttpRequest, site: admin.AdminSite, question: Question) -> Temp
 def confirmed(request: HttpRequest) -> bool:
     """Whether the person has pressed the button of the confirmation page."""
     return request.method == "POST" and "confirmed" in request.POST
+
+
+def asked_about(rows: QuerySet[Any]) -> list[tuple[str, str]]:
+    """What a confirmation page posts again so that `as_asked` can tell whether these are still the rows."""
+    found = rows.order_by().aggregate(n=Count("pk"), upto=Max("pk"))
+    return [("n", str(found["n"])), ("upto", str(found["upto"]))]
+
+
+def as_asked(request: HttpRequest, rows: QuerySet[Any]) -> bool:
+    """Whether these are the rows that the person was asked about: none joined them and none was decided meanwhile."""
+    return all(request.POST.get(name, value) == value for name, value in asked_about(rows))
 
 
 def selection(request: HttpRequest, action: str) -> list[tuple[str, str]]:

@@ -25,7 +25,16 @@ from integrations.errors import ErrorClass
 from integrations.models import Integration
 from sync import repair
 from sync.admin import show, steps
-from sync.admin.base import Question, ask, changelist_url, confirmed, light_accounts, selection
+from sync.admin.base import (
+    Question,
+    as_asked,
+    ask,
+    asked_about,
+    changelist_url,
+    confirmed,
+    light_accounts,
+    selection,
+)
 from sync.admin.change_page import change_context
 from sync.admin.filters import FlowFilter, IntegrationFilter, RunFilter, choice_filter
 from sync.admin.health import ON_THE_WAY
@@ -161,7 +170,7 @@ class ChangeAdmin(ReviewTools):
         rows = self._able(request, queryset, RETRYABLE, _("None of them waits for a retry."))
         if rows is None:
             return None
-        if not confirmed(request):
+        if not self._sure(request, rows):
             sentences = [_("Each is planned again from its record as it is now, and written if nothing is wrong.")]
             return self._ask(request, "retry", rows, sentences)
         n = repair.retry(self._engine_rows(rows), request.user)
@@ -175,9 +184,9 @@ class ChangeAdmin(ReviewTools):
         rows = self._able(request, queryset, DISMISSABLE, _("None of them can be dismissed."))
         if rows is None:
             return None
-        reason = request.POST.get("reason", "").strip()
-        if not confirmed(request) or not reason:
-            error = _("Give the reason.") if confirmed(request) else ""
+        reason, sure = request.POST.get("reason", "").strip(), self._sure(request, rows)
+        if not sure or not reason:
+            error = _("Give the reason.") if sure else ""
             sentences = [_("Nothing is written. The reason is kept with your name.")]
             return self._ask(request, "dismiss", rows, sentences, reason=True, error=error)
         n = repair.dismiss(self._engine_rows(rows), request.user, reason)
@@ -193,7 +202,7 @@ class ChangeAdmin(ReviewTools):
         rows = self._able(request, live, (State.HELD,), nothing)
         if rows is None:
             return None
-        if not confirmed(request):
+        if not self._sure(request, rows):
             return self._ask(request, "approve", rows, [_("They are written as soon as a worker is free.")])
         n = steps.approve_selected(self._engine_rows(rows), request.user)
         text = ngettext("%(n)d change was approved.", "%(n)d changes were approved.", n)
@@ -209,6 +218,14 @@ class ChangeAdmin(ReviewTools):
             return rows
         self.message_user(request, nothing, messages.WARNING)
         return None
+
+    def _sure(self, request: HttpRequest, rows: QuerySet[Change]) -> bool:
+        """Whether the person confirmed these very rows. What is ticked is named by id; whatever else a filter shows
+        meanwhile is asked about again."""
+        if not confirmed(request) or request.POST.get("select_across") != "1" or as_asked(request, rows):
+            return confirmed(request)
+        self.message_user(request, _("They are others than you were asked about. Look again."), messages.WARNING)
+        return False
 
     def _engine_rows(self, rows: QuerySet[Change]) -> Any:
         """The selection as the engine locks it: plain rows, without joins."""
@@ -240,7 +257,7 @@ class ChangeAdmin(ReviewTools):
             counts=counts,
             button=button,
             cancel_url=back or changelist_url(Change),
-            fields=selection(request, action) if fields is None else fields,
+            fields=[*selection(request, action), *asked_about(rows)] if fields is None else fields,
             reason=reason,
             error=error,
             danger=action == "dismiss",

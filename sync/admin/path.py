@@ -6,11 +6,13 @@ nothing is written on GET, and going live asks once, with how many changes of wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -23,8 +25,10 @@ from integrations.models import Integration, Organization
 from integrations.views import may_connect
 from sync import guided
 from sync.admin import show, steps
-from sync.admin.base import light
-from sync.models import Flow, SyncLogEntry, SyncRun
+from sync.admin.base import as_asked, asked_about, light
+from sync.admin.plan_steps import PLAN_MOVED
+from sync.models import Change, Flow, SyncLogEntry, SyncRun
+from sync.states import State
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
@@ -103,7 +107,9 @@ class _Pages:
         run = found.run if found.held and found.run and found.run.state == SyncRun.State.HELD else None
         if request.method == "POST":
             approved = run is not None and may_approve and request.POST.get("run") == str(run.pk)
-            go_live(integration, run if approved else None, user)
+            if not go_live(integration, run if approved else None, user, lambda rows: as_asked(request, rows)):
+                messages.warning(request, str(PLAN_MOVED))
+                return redirect("admin:path_live", integration.pk)
             text = _("%(name)s is live.") % {"name": integration}
             if approved:
                 text += " " + _("The first plan is approved and is being delivered.")
@@ -117,6 +123,7 @@ class _Pages:
             "run": run,
             "may_approve": may_approve,
             "held": show.number(found.held),
+            "asked": asked_about(_held(run)) if run else (),
             "company": f"{target.get_system_display()}: {target.name or target.remote_id}" if target else "",
         }
         return self._page(request, "sync/path_live.html", context)
@@ -131,10 +138,21 @@ class _Pages:
         return TemplateResponse(request, template, {**self.site.each_context(request), **context})
 
 
-def go_live(integration: Integration, run: SyncRun | None, user: Any) -> None:
-    """Switch the integration to live, and approve what `run` holds; both or neither, with a line in the log."""
+def _held(run: SyncRun) -> QuerySet[Change]:
+    return Change.objects.filter(run=run, state=State.HELD)
+
+
+def go_live(
+    integration: Integration, run: SyncRun | None, user: Any, meant: Callable[[QuerySet[Change]], bool] | None = None
+) -> bool:
+    """Switch the integration to live, and approve what `run` holds; both or neither, with a line in the log. False
+    when `meant` says that what it holds is not what was asked about."""
     with transaction.atomic():
         fresh = Integration.objects.select_for_update(of=("self",)).get(pk=integration.pk)
+        if run is not None and meant is not None:
+            SyncRun.objects.select_for_update(of=("self",)).get(pk=run.pk)  # nothing joins it in between
+            if not meant(_held(run)):
+                return False
         if fresh.mode != Integration.Mode.LIVE:
             before = fresh.get_mode_display()
             fresh.mode = Integration.Mode.LIVE
@@ -145,6 +163,7 @@ def go_live(integration: Integration, run: SyncRun | None, user: Any) -> None:
         if run is not None:
             run.flow = Flow.objects.select_related("integration").get(pk=run.flow_id)
             steps.approve_plan(run, user)
+    return True
 
 
 def path_url(integration: Integration) -> str:

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from integrations.models import Integration
 from mappings.models import MappingSet
 from sync import queue
 from sync.admin import show, steps
-from sync.admin.base import Question, ScopedAdmin, ask, confirmed
+from sync.admin.base import Question, ScopedAdmin, as_asked, ask, asked_about, confirmed
 from sync.admin.plan_filters import PlanFilter
 from sync.admin.plan_views import company
 from sync.engine import approve, stops
@@ -26,6 +27,7 @@ from sync.models import Change, ChangeQuerySet, SyncRun
 from sync.states import Action, State
 
 Counts = Sequence[tuple[str, int]]
+PLAN_MOVED = gettext_lazy("The plan has changed since you were asked. Nothing was approved: look through it again.")
 
 
 def approve_plan(page: ScopedAdmin, request: HttpRequest, run: SyncRun) -> HttpResponse:
@@ -37,11 +39,17 @@ def approve_plan(page: ScopedAdmin, request: HttpRequest, run: SyncRun) -> HttpR
         page.message_user(request, refusal, messages.WARNING)
         return back
     if not confirmed(request):
-        return _ask_approval(page, request, run, counts, _about(run))
+        return _ask_approval(page, request, run, counts, _about(run), asked_about(rows))
     try:
-        done = steps.approve_plan(run, request.user)
+        with transaction.atomic():
+            fresh = SyncRun.objects.select_for_update(of=("self",)).get(pk=run.pk)  # nothing joins while it is counted
+            other = fresh.state == SyncRun.State.HELD and not as_asked(request, rows)
+            done = not other and steps.approve_plan(run, request.user)
     except ValueError as error:
         page.message_user(request, str(error), messages.ERROR)
+        return back
+    if other:
+        page.message_user(request, str(PLAN_MOVED), messages.WARNING)
         return back
     if done:
         _approved(page, request, sum(n for _label, n in counts))

@@ -235,6 +235,41 @@ def test_approving_a_plan_asks_once_naming_count_and_company_then_approves(where
     assert SyncLogEntry.objects.filter(run=run, event="approved").count() == 1
 
 
+@pytest.mark.parametrize("where", ["flow", "run"])
+@pytest.mark.parametrize("moved", ["joined", "replaced"])
+def test_a_plan_that_changed_after_the_question_is_not_approved_unseen(where, moved):
+    run = make.make_run(state="held")
+    first = make.make_change(run)
+    client = member_of(run)
+    url = tool(run.flow if where == "flow" else run, "approve")
+    fields = dict(client.post(url).context["question"].fields)
+    if moved == "replaced":
+        Change.objects.filter(pk=first.pk).update(state="superseded")
+    make.make_change(run)
+    assert "has changed since you were asked" in messages_of(client.post(url, fields | {"confirmed": 1}))
+    run.refresh_from_db()
+    assert run.state == "held" and not SyncLogEntry.objects.filter(event="approved").exists()
+    fields = dict(client.post(url).context["question"].fields)
+    client.post(url, fields | {"confirmed": 1})
+    run.refresh_from_db()
+    assert run.state == "delivering"
+
+
+@pytest.mark.parametrize(("action", "state"), [("approve", "held"), ("dismiss", "review"), ("retry", "review")])
+def test_a_list_action_on_all_that_a_filter_shows_asks_again_when_more_came(action, state):
+    row = make.make_change(make.make_run(), state=state)
+    client = member_of(row)
+    asked = act(client, [row], action, select_across=1)
+    late = make.make_change(row.run, state=state)
+    fields = dict(asked.context["question"].fields) | {"confirmed": 1, "reason": "x"}
+    url = reverse("admin:sync_change_changelist")
+    again = client.post(url, fields)
+    assert "others than you were asked about" in again.content.decode()
+    assert set(Change.objects.values_list("state", flat=True)) == {state}
+    client.post(url, dict(again.context["question"].fields) | {"confirmed": 1, "reason": "x"})
+    assert state not in Change.objects.filter(pk__in=[row.pk, late.pk]).values_list("state", flat=True)
+
+
 def test_a_plan_of_an_integration_that_only_observes_is_not_approved():
     run = make.make_run(make.make_flow(make.make_integration(mode="observe")), state="held")
     make.make_change(run)

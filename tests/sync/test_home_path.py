@@ -86,6 +86,24 @@ def test_going_live_again_or_with_a_stale_plan_approves_nothing() -> None:
     assert SyncLogEntry.objects.filter(event="live").count() == 1
 
 
+def test_going_live_approves_only_the_plan_that_was_asked_about() -> None:
+    pair = make.make_integration(mode="observe")
+    run = make.make_run(make.make_flow(pair, first_run_approved_at=None), state="held")
+    make.make_change(run)
+    client = signed_in(make.make_user(organization=pair.organization))
+    url = reverse("admin:path_live", args=[pair.pk])
+    asked = {"run": run.pk, **dict(client.get(url).context["asked"])}
+    make.make_change(run)
+    assert "has changed since you were asked" in client.post(url, asked, follow=True).content.decode()
+    run.refresh_from_db()
+    pair.refresh_from_db()
+    assert (run.state, pair.mode) == ("held", "observe")
+    client.post(url, {"run": run.pk, **dict(client.get(url).context["asked"])})
+    run.refresh_from_db()
+    pair.refresh_from_db()
+    assert (run.state, pair.mode) == ("delivering", "live")
+
+
 def test_rights_are_asked_in_the_organization_of_the_integration() -> None:
     pair, other = make.make_integration(mode="observe"), make.make_integration(mode="observe")
     viewer = signed_in(make.make_user(organization=pair.organization, role="viewer"))
