@@ -23,7 +23,7 @@ from integrations.connector import Connector
 from integrations.connectors import connector_for
 from integrations.errors import ErrorClass, SyncError
 from integrations.locks import process_lock
-from integrations.models import InboundEvent
+from integrations.models import ConnectedAccount, InboundEvent
 from sync import queue
 from sync.engine import approve
 from sync.engine.context import FlowContext
@@ -36,9 +36,11 @@ logger = logging.getLogger(__name__)
 TAKEN_AT_ONCE = 1_000
 PLANNED_AT_ONCE = 100
 TOO_MANY = 1_000
-"""With more hints than this a delta run is cheaper, and it finds the same records."""
+"""With more hints than this a delta run is cheaper, and it finds the same records, unless they have parts."""
 GIVE_UP_AFTER = timedelta(days=1)
 """An event whose owner cannot be asked for is left to the schedules then."""
+KEEP_UNTIL_CONNECTED = timedelta(days=30)
+"""The same while the account is not connected: nothing but these events says that a record's lines were changed."""
 
 OF_ONE_RECORD = frozenset(
     {ErrorClass.DATA, ErrorClass.CONFLICT, ErrorClass.MISSING, ErrorClass.DEPENDENCY, ErrorClass.TOO_LARGE}
@@ -68,8 +70,12 @@ def look_by_itself(accounts: Sequence[UUID], object_name: str) -> None:
 
 def readers(accounts: Sequence[UUID], object_name: str = "") -> FlowQuerySet:
     """The flows that read `object_name` (any, when empty) on one of the accounts and act by themselves. The first run
-    of a flow reads everything, and a person approves it: until then events are of no use."""
-    flows = Flow.objects.startable().filter(
+    of a flow reads everything, and a person approves it: until then events are of no use.
+
+    Also those that cannot work now, being switched off or not connected: what is kept for them waits until they can,
+    one hint per record. To leave it to their next delta would lose what moves no stamp of the record, such as its
+    lines."""
+    flows = Flow.objects.filter(
         Q(source_side=Side.CRM, integration__crm_account__in=accounts)
         | Q(source_side=Side.LEDGER, integration__ledger_account__in=accounts),
         scheduled=True,
@@ -108,12 +114,16 @@ def _distribute() -> int:
 
 def _serve(waiting: QuerySet[InboundEvent]) -> int:
     """Distribute the events of one account and object; how many were processed."""
-    processed = 0
-    while events := list(waiting.select_related("account")[:TAKEN_AT_ONCE]):
-        account, name = events[0].account, events[0].object
-        connector = connector_for(account)
+    first = waiting.select_related("account").first()
+    if first is None:
+        return 0
+    account, name, processed = first.account, first.object, 0
+    connector = connector_for(account)
+    if name in connector.owners and _wait_for_connection(account, connector.owners[name], first):
+        return 0
+    while events := list(waiting[:TAKEN_AT_ONCE]):
         if name in connector.owners:
-            done = _resolve(connector, events)
+            done = _resolve(connector, account, events)
         else:
             _give_hints(events, {(account.pk, name): {event.record_id for event in events}})
             done = len(events)
@@ -123,26 +133,42 @@ def _serve(waiting: QuerySet[InboundEvent]) -> int:
     return processed
 
 
-def _resolve(connector: Connector, events: Sequence[InboundEvent]) -> int:
+def _wait_for_connection(account: ConnectedAccount, owner: str, oldest: InboundEvent) -> bool:
+    """Whether events of parts must wait because the account cannot be asked whose parts they are."""
+    if account.status == ConnectedAccount.Status.CONNECTED or not _hinted([account.pk], owner).exists():
+        return False
+    return oldest.received_at >= timezone.now() - KEEP_UNTIL_CONNECTED
+
+
+def _resolve(connector: Connector, account: ConnectedAccount, events: Sequence[InboundEvent]) -> int:
     """Events of parts, such as lines, speak of the record that the part belongs to; how many were processed."""
-    account, part = events[0].account_id, events[0].object
+    part = events[0].object
     owner = connector.owners[part]
     found: set[str] = set()
-    if readers([account], owner).exists():
+    if _hinted([account.pk], owner).exists():
         try:
             found = set(connector.owners_of(part, sorted({event.record_id for event in events})).values())
         except SyncError as error:
             logger.warning("the owners of %s %s cannot be asked for: %s", len(events), part, error.code)
-            events = _given_up(events)
+            events = _given_up(account, events)
         except Exception:
             logger.exception("the owners of %s %s cannot be asked for", len(events), part)
-            events = _given_up(events)
-    _give_hints(events, {(account, owner): found})
+            events = _given_up(account, events)
+    _give_hints(events, {(account.pk, owner): found})
     return len(events)
 
 
-def _given_up(events: Sequence[InboundEvent]) -> list[InboundEvent]:
-    return [event for event in events if event.received_at < timezone.now() - GIVE_UP_AFTER]
+def _given_up(account: ConnectedAccount, events: Sequence[InboundEvent]) -> list[InboundEvent]:
+    """Those that were asked about for long enough. What waited for the connection was not asked about before."""
+    now = timezone.now()
+    if account.status != ConnectedAccount.Status.CONNECTED:
+        return [event for event in events if event.received_at < now - KEEP_UNTIL_CONNECTED]
+    return [event for event in events if max(event.received_at, account.status_at) < now - GIVE_UP_AFTER]
+
+
+def _hinted(accounts: Sequence[UUID], object_name: str) -> FlowQuerySet:
+    """The readers of `object_name` that are given hints: those that ran before."""
+    return readers(accounts, object_name).filter(prepared_at__isnull=False)
 
 
 def _give_hints(events: Sequence[InboundEvent], records: Mapping[tuple[UUID, str], set[str]]) -> None:
@@ -152,7 +178,7 @@ def _give_hints(events: Sequence[InboundEvent], records: Mapping[tuple[UUID, str
         Hint(flow=flow, source_id=source_id, received_at=now)
         for (account, name), ids in records.items()
         if ids
-        for flow in readers([account], name).filter(prepared_at__isnull=False)
+        for flow in _hinted([account], name)
         for source_id in sorted(ids)
     ]
     with transaction.atomic():
@@ -174,10 +200,11 @@ def _give_hints(events: Sequence[InboundEvent], records: Mapping[tuple[UUID, str
 def take_hints(ctx: FlowContext, keep_going: KeepGoing) -> None:
     """Plan the records that events spoke of; the caller holds the flow and delivers what was queued.
 
-    Hints stay when the source cannot be asked for now: the next drain tries again.
+    Hints stay when the source cannot be asked for now: the next drain tries again. Those of records with parts are
+    worked through however many there are: a part may have changed without a stamp that a delta run would see.
     """
     hints = Hint.objects.filter(flow=ctx.flow)
-    if hints.count() > TOO_MANY:
+    if hints.count() > TOO_MANY and ctx.flow.source_object not in ctx.source.owners.values():
         with transaction.atomic():
             hints.delete()
             Flow.objects.filter(pk=ctx.flow.pk).update(next_run_at=timezone.now())

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations import inbox as inbound
-from integrations.errors import Transient
+from integrations.errors import AuthenticationFailed, Transient
 from integrations.inbox import Event
 from integrations.models import ConnectedAccount, InboundEvent, Integration
 from sync import inbox, tasks
@@ -63,7 +63,6 @@ def test_many_events_of_one_record_are_one_hint_for_each_flow_that_reads_it(worl
 @pytest.mark.parametrize(
     "change",
     [
-        {"enabled": False},
         {"scheduled": False},
         {"prepared_at": None},
         {"approval": "first_run", "first_run_approved_at": None},
@@ -78,15 +77,26 @@ def test_a_flow_that_does_not_read_it_by_itself_gets_no_hint(world: TinyWorld, c
     assert not hints() and waiting() == 0
 
 
-def test_nobody_is_hinted_while_the_integration_is_off_or_an_account_is_not_connected(world: TinyWorld) -> None:
+def test_what_is_heard_while_a_flow_cannot_work_waits_until_it_can_once_per_record(world: TinyWorld) -> None:
+    """To drop it would lose what a delta does not see, such as a line of the record that was changed."""
+    world.customer(1)
+    Flow.objects.update(enabled=False)
+    tell(world, "1", "1")
+    inbox.distribute()
+    Flow.objects.update(enabled=True)
     Integration.objects.update(mode="off")
-    tell(world, "1")
+    tell(world, "1", "1")
     inbox.distribute()
     Integration.objects.update(mode="live")
     ConnectedAccount.objects.filter(system="hubspot").update(status="needs_reconnect")
-    tell(world, "2")
+    tell(world, "1")
     inbox.distribute()
-    assert not hints() and waiting() == 0
+    assert hints() == ["1"] and waiting() == 0
+    assert not tasks.due_flows().exists()
+    ConnectedAccount.objects.update(status="connected")
+    assert world.flow in tasks.due_flows()
+    work(world.flow)
+    assert set(world.companies()) == {"1"} and not hints()
 
 
 def test_a_hint_is_planned_delivered_and_gone_without_a_scan(world: TinyWorld) -> None:
@@ -263,10 +273,67 @@ def test_an_event_of_a_part_is_a_hint_for_its_owner_in_one_question(world: TinyW
 
 
 def test_nobody_is_asked_for_owners_that_no_flow_reads(world: TinyWorld, parts: list[list[str]]) -> None:
-    Flow.objects.update(enabled=False)
+    Flow.objects.update(scheduled=False)
     tell(world, "12", name="line")
     assert inbox.distribute() == 1
     assert not parts and waiting() == 0
+
+
+def test_the_owner_is_hinted_also_while_its_flow_is_off(world: TinyWorld, parts: list[list[str]]) -> None:
+    Flow.objects.update(enabled=False)
+    tell(world, "12", name="line")
+    assert inbox.distribute() == 1
+    assert hints() == ["1"] and waiting() == 0
+
+
+def test_events_of_parts_wait_for_the_connection_and_nobody_is_asked_meanwhile(
+    world: TinyWorld, parts: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any) -> Any:
+        raise Transient("away", code="503")
+
+    ledger = ConnectedAccount.objects.filter(pk=world.integration.ledger_account_id)
+    ledger.update(status="needs_reconnect")
+    tell(world, "12", name="line")
+    tell(world, "3")
+    InboundEvent.objects.update(received_at=timezone.now() - timedelta(days=3))
+    assert inbox.distribute() == 1
+    assert hints() == ["3"] and waiting() == 1 and not parts
+    ledger.update(status="connected", status_at=timezone.now())
+    with monkeypatch.context() as patch:  # the first question after three days
+        patch.setattr(TinyConnector, "owners_of", away)
+        assert inbox.distribute() == 0 and waiting() == 1
+    assert inbox.distribute() == 1
+    assert hints() == ["1", "3"] and waiting() == 0
+
+
+def test_events_of_parts_do_not_wait_for_a_connection_for_ever(
+    world: TinyWorld, parts: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*args: Any) -> Any:
+        raise AuthenticationFailed("reconnect", code="401")
+
+    monkeypatch.setattr(TinyConnector, "owners_of", refused)
+    ConnectedAccount.objects.update(status="needs_reconnect")
+    tell(world, "12", name="line")
+    InboundEvent.objects.update(received_at=timezone.now() - timedelta(days=31))
+    tell(world, "25", name="line")
+    assert inbox.distribute() == 1 and waiting() == 1
+
+
+def test_however_many_records_with_parts_were_heard_of_each_is_looked_at(
+    world: TinyWorld, parts: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line moves no stamp of its record: a delta run would not find it."""
+    monkeypatch.setattr(inbox, "TOO_MANY", 2)
+    monkeypatch.setattr(inbox, "PLANNED_AT_ONCE", 2)
+    for number in range(1, 6):
+        world.customer(number)
+    tell(world, "11", "21", "31", "41", "51", name="line")
+    inbox.distribute()
+    Flow.objects.update(next_run_at=timezone.now() + timedelta(hours=1))
+    work(world.flow)
+    assert set(world.companies()) == {"1", "2", "3", "4", "5"} and not hints()
 
 
 def test_while_owners_cannot_be_asked_for_their_events_wait_but_not_for_ever(
@@ -285,7 +352,9 @@ def test_while_owners_cannot_be_asked_for_their_events_wait_but_not_for_ever(
     assert inbox.distribute() == 1
     assert hints() == ["1", "3"]
     tell(world, "25", name="line")
-    InboundEvent.objects.filter(processed_at=None).update(received_at=timezone.now() - timedelta(days=2))
+    before = timezone.now() - timedelta(days=2)
+    InboundEvent.objects.filter(processed_at=None).update(received_at=before)
+    ConnectedAccount.objects.update(status_at=before)  # it was there to be asked all the time
     monkeypatch.setattr(TinyConnector, "owners_of", away)
     assert inbox.distribute() == 1 and waiting() == 0
 
