@@ -29,6 +29,7 @@ Answer = Mapping[str, Any] | SyncError
 OVERLAP = 4
 """Collections under way at once: a few, because each may hold locks for seconds."""
 LOCKED = "UNABLE_TO_LOCK_ROW"
+DUPLICATE = "DUPLICATES_DETECTED"
 LOCK_WAITS = (1.0, 2.0, 4.0)
 """Seconds before each repetition of rows that met a lock; Salesforce itself has waited ten for it."""
 ASKED_SINGLY = 10
@@ -140,7 +141,7 @@ def _names(error: SyncError, record: Body) -> bool:
 
 
 def _is_duplicate(error: SyncError) -> bool:
-    return error.code == "DUPLICATES_DETECTED" and not error.context.get("matches")
+    return error.code == DUPLICATE and not error.context.get("matches")
 
 
 def _is_locked(answer: Answer) -> bool:

@@ -19,7 +19,7 @@ from django.conf import settings
 
 from integrations.errors import InvalidData, Misconfigured, SyncError, TooLarge, Transient
 from integrations.salesforce import jobs
-from integrations.salesforce.batches import LOCKED, Answer, Batches, Body, waves
+from integrations.salesforce.batches import DUPLICATE, LOCKED, Answer, Batches, Body, waves
 from integrations.salesforce.bulk_query import parsed
 from integrations.salesforce.client import Salesforce, object_of
 from integrations.salesforce.errors import of_text
@@ -64,7 +64,7 @@ class Bulk:
         rest = sorted(index for wave in later for index in wave)
         for part in _parts(records, [index for index in first if _fits(records[index])]):
             answers |= self._job(remote, action, records, key, part)
-        rest += [i for i in first if i not in answers or _is_locked(answers[i])]
+        rest += [i for i in first if i not in answers or _is_for_collections(answers[i])]
         if rest:
             again = self.batches.write(remote, action, [records[index] for index in rest], key_field)
             answers |= zip(rest, again, strict=True)
@@ -111,8 +111,10 @@ class Bulk:
         return parsed(str(self.client.api.do(self.client.ingest_results_call(job, which)).data))
 
 
-def _is_locked(answer: Answer) -> bool:
-    return isinstance(answer, Transient) and answer.code == LOCKED
+def _is_for_collections(answer: Answer) -> bool:
+    """Whether a row failed in a job as it need not fail in a collection: it met a lock, or a duplicate rule, of which a
+    job cannot say that one which only warns may be passed over."""
+    return isinstance(answer, SyncError) and answer.code in (LOCKED, DUPLICATE)
 
 
 def _left_out(state: Mapping[str, Any]) -> SyncError:

@@ -117,6 +117,26 @@ def test_a_row_that_met_a_lock_is_tried_again_after_the_job(org: Org) -> None:
 
 
 @pytest.mark.django_db
+def test_a_rule_that_only_warns_of_duplicates_does_not_stop_rows_of_a_job(org: Org) -> None:
+    org.make("Account", Name="Kund d1 AB")
+    org.set(duplicates=[{"object": "Account", "fields": ["Name"], "action": "alert"}])
+    with calls() as seen:
+        outcomes = org.upsert("account", *(account(f"d{n}") for n in range(4)))
+    assert [(outcome.error, outcome.created) for outcome in outcomes] == [(None, True)] * 4
+    assert (seen["ingest.job_create"], seen["Account.upsert_many"]) == (1, 1)
+
+
+@pytest.mark.django_db
+def test_a_rule_that_blocks_duplicates_names_the_record_that_is_there_also_after_a_job(org: Org) -> None:
+    there = org.make("Account", Name="Kund s1 AB")
+    org.set(duplicates=[{"object": "Account", "fields": ["Name"], "action": "block"}])
+    outcomes = org.upsert("account", *(account(f"s{n}") for n in range(4)))
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]
+    error = outcomes[1].error
+    assert isinstance(error, e.Conflict) and error.context["matches"] == [there]
+
+
+@pytest.mark.django_db
 def test_two_rows_of_one_key_are_written_one_after_the_other(org: Org) -> None:
     outcomes = org.upsert(
         "account", account("t0"), account("twin", Phone="1"), account("t1"), account("TWIN", Phone="2")
