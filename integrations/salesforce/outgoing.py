@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -26,6 +26,10 @@ CURRENCY = "CurrencyIsoCode"
 UNKNOWN_CURRENCY = "INVALID_CURRENCY_ISO"
 OWN_CURRENCY: Mapping[str, str] = {"Fortnox_Invoice__c": "Invoice_Currency__c"}
 """The field of ours that says which currency an object's amounts are in; Salesforce takes them for that too."""
+SYNCED_AT = "Fortnox_Synced_At__c"
+"""When we last wrote a record, where our package gave its object that field."""
+FIRST_SEEN: Mapping[str, tuple[str, str]] = {"Fortnox_Invoice__c": ("Voucher__c", "Booked_At__c")}
+"""(what is written once something has happened, when we saw that): Fortnox does not say when an invoice was booked."""
 OF_SOME_ORGS = frozenset({CURRENCY, *(f"{prefix}{part}Code" for prefix in ADDRESSES for part in ("Country", "State"))})
 """Fields that a write may name though the org lacks them: they are said in another way there, or need not be said."""
 RECORD_TYPE = "RecordTypeId"
@@ -48,6 +52,7 @@ class Outgoing:
         self._currency(described, given)
         _addresses(described, given)
         _person(described, given)
+        _moments(described, given)
         body: dict[str, Any] = {}
         for name, value in given.items():
             field = described.fields.get(name)
@@ -154,6 +159,16 @@ def _person(described: Described, given: dict[str, Value]) -> None:
     """A person account's name is put together by Salesforce from first and last name."""
     if "IsPersonAccount" in described.fields and given.get("LastName"):
         given.pop("Name", None)
+
+
+def _moments(described: Described, given: dict[str, Value]) -> None:
+    """What only the moment of writing says. Only changed fields are written, so what is written was seen just now."""
+    happened, seen_at = FIRST_SEEN.get(described.name, ("", ""))
+    names = ([SYNCED_AT] if given else []) + ([seen_at] if given.get(happened) else [])
+    for name in names:
+        field = described.fields.get(name)
+        if field is not None and field.createable and field.updateable:
+            given.setdefault(name, datetime.now(UTC))
 
 
 def as_person(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def _invoice(number: str, **fields: Value) -> Write:
 
 
 def test_the_amounts_of_an_invoice_record_are_in_the_invoices_currency(other_org: Org) -> None:
-    amount = {"Total__c": Decimal("100.50"), "Invoice_Currency__c": "EUR"}
+    amount: dict[str, Value] = {"Total__c": Decimal("100.50"), "Invoice_Currency__c": "EUR"}
     outcome = one(other_org, "fortnox_invoice", _invoice("cur", **amount))
     assert (outcome.error, outcome.returned["Invoice_Currency__c"]) == (None, "EUR")
     assert other_org.record("Fortnox_Invoice__c", outcome.id)["CurrencyIsoCode"] == "EUR"
@@ -167,6 +167,24 @@ def test_the_amounts_of_an_invoice_record_are_in_the_invoices_currency(other_org
         one(other_org, "fortnox_invoice", Write("u", id=outcome.id, fields={"Invoice_Currency__c": None})).error is None
     )
     assert other_org.record("Fortnox_Invoice__c", outcome.id)["CurrencyIsoCode"] == "NOK"
+
+
+def test_an_invoice_record_says_when_it_was_first_seen_booked_and_when_it_was_last_written(org: Org) -> None:
+    made = one(org, "fortnox_invoice", _invoice("booked", Total__c=Decimal(100), Voucher__c=None))
+    first = org.record("Fortnox_Invoice__c", made.id)
+    assert first.get("Booked_At__c") is None and first["Fortnox_Synced_At__c"]
+    assert one(org, "fortnox_invoice", _invoice("booked", Voucher__c="B12")).error is None
+    booked = org.record("Fortnox_Invoice__c", made.id)
+    assert booked["Booked_At__c"] and booked["Fortnox_Synced_At__c"] >= first["Fortnox_Synced_At__c"]
+    paid = one(org, "fortnox_invoice", Write("p", id=made.id, fields={"Balance__c": Decimal(0)}))
+    assert (paid.error, set(paid.returned)) == (None, {"Balance__c"})
+    assert org.record("Fortnox_Invoice__c", made.id)["Booked_At__c"] == booked["Booked_At__c"]
+
+
+def test_a_record_without_our_fields_for_moments_is_written_as_before(org: Org) -> None:
+    org.set(hidden_fields=["Account.Fortnox_Synced_At__c"])
+    org.objects.catalogue.forget(["Account"])
+    assert org.record("Account", good(org, "nostamp")).get("Fortnox_Synced_At__c") is None
 
 
 def test_an_invoice_record_in_a_currency_that_is_not_active_is_refused_until_it_is(other_org: Org) -> None:
