@@ -126,6 +126,14 @@ def unless_linked_as(flow: Flow) -> str:
     return str(preset.flow.get("unless_linked_as", "")) if preset else ""
 
 
+def candidates_without(flow: Flow) -> frozenset[str]:
+    """Target fields that are empty in every record that a match rule may find, by the flow's preset: a person who
+    belongs to a company is no private customer. Empty for flows without such an option."""
+    integration = flow.integration
+    preset = presets.preset_of(integration.crm_account.system, integration.ledger_account.system, flow.slug)
+    return frozenset(preset.flow.get("candidates_without", ())) if preset else frozenset()
+
+
 def setting_values(flow: Flow) -> dict[str, Value]:
     """The flow's settings, typed, with the preset's defaults for what was never set."""
     values: dict[str, Value] = {}

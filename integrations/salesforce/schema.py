@@ -47,15 +47,19 @@ SAID_OTHERWISE: Mapping[str, tuple[str, FieldSchema]] = {
         "IsPersonAccount",
         FieldSchema("is_person", "Is a person", FieldType.BOOLEAN, writable=False, derived=True),
     ),
+    "person_email": (
+        "PersonEmail",
+        FieldSchema("person_email", "E-mail of a person", max_length=80, writable=False, derived=True),
+    ),
 }
 """Fields that every org can be asked for, with the field that says it where the org has that feature: without several
-currencies there is no `CurrencyIsoCode`, without person accounts no `IsPersonAccount`."""
+currencies there is no `CurrencyIsoCode`, without person accounts neither `IsPersonAccount` nor `PersonEmail`."""
 
 
 def said_otherwise(remote: str) -> dict[str, FieldSchema]:
     """Those of `SAID_OTHERWISE` that an object has."""
     names = [] if remote == PRODUCT else ["currency"]
-    names += ["is_person"] if remote == "Account" else []
+    names += ["is_person", "person_email"] if remote == "Account" else []
     return {name: SAID_OTHERWISE[name][1] for name in names}
 
 

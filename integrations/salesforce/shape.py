@@ -170,8 +170,8 @@ def record(asked: Shape, raw: Mapping[str, Any], url: Callable[[str], str], foll
     if asked.prices:
         fields |= _price(asked, _children(raw, PRICES, follow), key)
     for name, said_by in asked.otherwise.items():
-        without: Value = asked.currency or None if name == "currency" else False
-        fields[name] = fields[said_by] if said_by else without
+        without: dict[str, Value] = {"currency": asked.currency or None, "is_person": False}
+        fields[name] = fields[said_by] if said_by else without.get(name)
     # Typed values: the same record is the same, whether it came as JSON or as a row of CSV.
     text = json.dumps([fields, parts, lines], sort_keys=True, default=lambda value: values.spelled("", value))
     title = raw.get(asked.title)

@@ -23,7 +23,7 @@ from mappings.mapper import CompiledMapping
 from mappings.models import MappingSet, compile_mapping
 from mappings.models.mapping_set import Side
 from mappings.schemas import dump_schema, load_schema
-from sync.flows import setting_values, unless_linked_as
+from sync.flows import candidates_without, setting_values, unless_linked_as
 from sync.models import Change, Flow
 
 if TYPE_CHECKING:
@@ -144,6 +144,11 @@ class FlowContext:
     def unless_linked_as(self) -> str:
         """Another target object; records linked to one of it are left alone."""
         return unless_linked_as(self.flow)
+
+    @cached_property
+    def candidates_without(self) -> frozenset[str]:
+        """Fields that are empty in every target record that a match rule may find."""
+        return candidates_without(self.flow)
 
     @cached_property
     def pointing_here(self) -> list[Flow]:

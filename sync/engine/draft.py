@@ -199,7 +199,8 @@ class Draft:
     def _write(self, merged: Merged, target: Record | None, write_links: Mapping[str, str]) -> Change | None:
         change, flow = self.change, self.ctx.flow
         lines_changed = self.mapped.lines is not None and self._lines_print() != self._known("print")
-        links_changed = dict(write_links) != (self._known("links") or {})
+        known = self._known("links") or {}  # associations are set, never taken away: one that is left out says nothing
+        links_changed = any(known.get(name) != target_id for name, target_id in write_links.items())
         header_changed = bool(merged.changes) or self._awaited()
         if self.link and not header_changed and not lines_changed and not links_changed:
             return None

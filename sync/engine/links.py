@@ -104,6 +104,11 @@ def target_id(flow: Flow, link: EntityLink) -> str:
     return str(getattr(link, f"{flow.target_side}_id"))
 
 
+def target_gone(flow: Flow, link: EntityLink) -> bool:
+    """Whether the linked target record was deleted there, or merged into another one."""
+    return link.frozen_reason.startswith(f"{flow.target_side}:")
+
+
 def source_id(flow: Flow, link: EntityLink) -> str:
     """The id of the linked source record."""
     return str(getattr(link, f"{flow.source_side}_id"))

@@ -82,8 +82,10 @@ class Lookup:
         fields |= {rule.extra[1] for rule in self.ctx.mapping.match_rules if rule.extra}
         if self.ctx.mapping.unique:
             fields.add(self.ctx.mapping.unique[0])
-        return frozenset(fields) | frozenset(
-            {rule.target for rule in self.ctx.mapping.fields if rule.scope == "header"}
+        return (
+            frozenset(fields)
+            | self.ctx.candidates_without
+            | frozenset({rule.target for rule in self.ctx.mapping.fields if rule.scope == "header"})
         )
 
     def _decide(self) -> None:
@@ -187,7 +189,7 @@ def _apply_rule(
             )
             continue
         never = elsewhere | rejected.get(record.id, set())
-        free = [hit for hit in hits.get(value, ()) if hit.id not in never]
+        free = [hit for hit in hits.get(value, ()) if hit.id not in never and not _of_another_kind(ctx, hit)]
         candidates = [hit for hit in free if _extra_agrees(ctx, rule, record, hit)]
         if len(candidates) == 1 and rule.certain:
             found[record.id] = Match(target=candidates[0], rule=rule.label, claim=match.claim)
@@ -210,6 +212,12 @@ def _keyed_elsewhere(ctx: FlowContext, records: Sequence[Record], hits: Mapping[
         if text_of(hit.fields.get(field_name)) and text_of(hit.fields.get(field_name)) not in ours
     }
     return keyed - links.by_target(ctx.flow, keyed).keys()
+
+
+def _of_another_kind(ctx: FlowContext, candidate: Record) -> bool:
+    """Whether the candidate fills a field that no counterpart of this flow fills. One that carries our own unique key
+    never comes here: it was found by that."""
+    return any(text_of(candidate.fields.get(name)) for name in ctx.candidates_without)
 
 
 def _extra_agrees(ctx: FlowContext, rule: CompiledMatch, record: Record, candidate: Record) -> bool:

@@ -96,7 +96,7 @@ def plan(
         elif record.id not in taken:
             change = draft.skip()
             # Why it is left out concerns only those who asked for it.
-            change.to_tell = change.to_tell and _passes(ctx, filter_, record, mapped[record.id])
+            change.to_tell = change.to_tell and _passes(ctx, filter_, record, mapped[record.id], extracted)
         elif record.id in asks:
             change = draft.decide(matches.get(record.id), current, related)
         if change is None:
@@ -120,16 +120,17 @@ def _wanted(ctx: FlowContext, filter_: Compiled | None, record: Record, mapped: 
     wanted, with that as its problem."""
     if mapped.skip and not (mapped.skip_create_only and record.id in extracted.links):
         return False
-    return _passes(ctx, filter_, record, mapped)
+    return _passes(ctx, filter_, record, mapped, extracted)
 
 
-def _passes(ctx: FlowContext, filter_: Compiled | None, record: Record, mapped: Mapped) -> bool:
+def _passes(ctx: FlowContext, filter_: Compiled | None, record: Record, mapped: Mapped, extracted: Extracted) -> bool:
     """Whether the flow's filter takes the record."""
     if filter_ is None:
         return True
     try:
         parts = ctx.parts
-        parts["source"] = {**parts["source"], "asked": record.id in ctx.asked}
+        said = {"asked": record.id in ctx.asked, "linked": record.id in extracted.links}
+        parts["source"] = {**parts["source"], **said}
         return bool(filter_.evaluate({**record.named(), **parts}, ctx.mapping.tables))
     except MappingError as error:
         mapped.problems.append(
@@ -184,6 +185,9 @@ def _resolve_links(ctx: FlowContext, mapped: Sequence[Mapped], dependencies: Dep
         elif missing and dependencies is not None and flow.may_create and flow.pk != ctx.flow.pk:
             dependencies(ctx, flow, missing)
             found |= links.by_source(flow, missing)
+        if not rule.target_field and not rule.required:
+            # Naming a record that is gone would have the whole write refused.
+            found = {key: link for key, link in found.items() if not links.target_gone(flow, link)}
         related.ids |= {(rule.related, key): links.target_id(flow, link) for key, link in found.items()}
     return related
 

@@ -1,6 +1,7 @@
 """Two flows over the same pair of objects, one each way: what both sides agreed on, so that neither undoes the other.
 
-A field is *shared* when this flow writes it from source fields that an enabled counterpart flow writes back. For
+A field is *shared* when this flow writes it from source fields that an enabled counterpart flow writes back; derived
+fields beside those, which nobody can write, do not hinder that. For
 shared fields the link keeps a snapshot of both sides, taken whenever they are known to agree. The invariants: a source
 that still holds what the snapshot says has not changed, whatever its mapping makes of it (an echo of the other flow, or
 a value that does not survive the way back, plans nothing); a value that only the other side changed is left to the
@@ -53,8 +54,9 @@ class Shared:
         back = ctx.written_back
         if not back:
             return cls(ctx, {})
+        derived = {name for name, each in ctx.schema("source").fields.items() if each.derived and not each.writable}
         rules = ((rule.target, _reads(ctx, rule)) for rule in ctx.mapping.fields if rule.scope == "header")
-        return cls(ctx, {target: reads for target, reads in rules if reads and reads <= back})
+        return cls(ctx, {target: reads for target, reads in rules if reads & back and reads - derived <= back})
 
     def settled(self, link: EntityLink | None, record: Record) -> frozenset[str]:
         """The shared target fields whose source still holds what both sides agreed on, under this very mapping."""

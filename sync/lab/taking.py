@@ -45,13 +45,13 @@ def reads_of(ctx: FlowContext, filter_: Filter) -> Mapping[str, frozenset[str]]:
     return found
 
 
-def not_taken(ctx: FlowContext, filter_: Filter, mapping: CompiledMapping, record: Record) -> str:
+def not_taken(ctx: FlowContext, filter_: Filter, mapping: CompiledMapping, record: Record, linked: bool) -> str:
     """Why the flow's filter leaves the record out; "" when it takes it. One that cannot judge takes it, as a run does,
     which then shows that as a problem of its own."""
     if not isinstance(filter_, Compiled):
         return ""
     extra = ctx.parts
-    parts = {**record.named(), **extra, "source": {**extra["source"], "asked": False}}
+    parts = {**record.named(), **extra, "source": {**extra["source"], "asked": False, "linked": linked}}
     try:
         if filter_.evaluate(parts, mapping.tables):
             return ""

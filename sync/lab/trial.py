@@ -133,7 +133,9 @@ def run(stand: Bench, ids: Sequence[str], *, matching: bool = False) -> list[Tri
             loaded[answer[0]] = answer[1]
     linked = links.by_source(ctx.flow, wanted)
     readable = [record for record in loaded.values() if isinstance(record, Record)]
-    left = {record.id: taking.not_taken(ctx, stand.filter, stand.after, record) for record in readable}
+    left = {
+        record.id: taking.not_taken(ctx, stand.filter, stand.after, record, record.id in linked) for record in readable
+    }
     taken = [record for record in readable if not left[record.id]]
     where = taking.counterparts(ctx, stand.after, taken, linked) if matching else {}
     found = []

@@ -120,3 +120,9 @@ def test_a_service_order_becomes_one_invoice_that_names_it(org: Org, client: Cli
     before = Change.objects.count()
     world.sync(SLUG)
     assert Change.objects.count() == before and len(world.fortnox("invoices")) == 1
+    (line, *_more) = [row for row in world.records("Service_Order_Line__c") if row["Text__c"] == "Resa"]
+    world.change("Service_Order_Line__c", line["id"], Price__c=90.5)
+    world.pass_time()
+    world.sync(SLUG)
+    world.quiet(SLUG)
+    assert [row["Net"] for row in world.fortnox("invoices")] == [360.5]  # sent by hand, and kept up to date since

@@ -48,6 +48,17 @@ def test_a_record_that_the_filter_leaves_out_is_not_called_different_and_says_wh
     assert found["1"].not_taken == "" and "Linked with" in found["1"].counterpart
 
 
+def test_a_filter_may_take_what_is_linked_already(world: LabWorld) -> None:
+    world.customer(1)
+    world.sync()
+    world.customer(2)
+    filtered(world, "source.linked")
+    assert {key: row.writes for key, row in tried(world, world.draft(), "1", "2").items()} == {"1": True, "2": False}
+    world.customer(1, name="Changed")
+    world.sync()
+    assert {key: row[0] for key, row in world.companies().items()} == {"1": "Changed"}
+
+
 def test_the_filter_reads_fields_that_no_rule_reads(world: LabWorld) -> None:
     world.customer(1, phone="070")
     filtered(world, 'customer.phone != "070"')
