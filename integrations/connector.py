@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Protocol
 
@@ -193,6 +194,8 @@ class Connector(Protocol):
     """Per object that cannot be deduplicated: the searchable remote field that carries `Write.marker`."""
     found_by_marker: frozenset[str]
     """Those of `markers` whose field the remote searches itself: one call per value, cheap enough while planning."""
+    found_for: Mapping[str, timedelta]
+    """The others of `markers`: how long after it was made a record is still found by its marker."""
     cancelled: Mapping[str, str]
     """Per object that can be cancelled at the remote: the boolean field that says so."""
     verified: Mapping[str, tuple[str, ...]]

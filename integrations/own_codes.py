@@ -184,7 +184,8 @@ OWN = table(
         # delivery, exactly once
         **_same(
             _UNKNOWN_OUTCOME,
-            "unknown_twice", "unknown_often", "no_marker", "no_id", "network", "lost", "not_shown", "other_record",
+            "unknown_twice", "unknown_often", "looked_too_late", "no_marker", "no_id", "network", "lost", "not_shown",
+            "other_record",
         ),
         **_same(_STATE, "locked", "booked", "not_booked", "not_completed", "cancelled", "is_credit"),
         **_same(_PART_CREDIT, "credited_in_part"),

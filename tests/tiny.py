@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from integrations.connector import (
@@ -109,6 +110,7 @@ class TinyConnector:
         self.idempotent = frozenset(remote.unique)
         self.markers = {name: "reference" for name in remote.objects if name not in remote.unique}
         self.found_by_marker = frozenset(self.markers)
+        self.found_for: dict[str, timedelta] = {}
         self.cancelled = {"bill": "cancelled"}
         self.verified = {"bill": ("customer",)}
         self.locks: Mapping[str, str] = {}

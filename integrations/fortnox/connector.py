@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 from integrations.connector import (
     Estimate,
@@ -27,7 +27,7 @@ from integrations.fortnox import parse, readiness, schema
 from integrations.fortnox.actions import perform
 from integrations.fortnox.client import PAGE_SIZE, Fortnox
 from integrations.fortnox.estimate import CHARGED, SURCHARGES, estimate
-from integrations.fortnox.find import Finder
+from integrations.fortnox.find import RECENT, Finder
 from integrations.fortnox.read import Reader
 from integrations.fortnox.vat_doubt import vat_doubt
 from integrations.fortnox.write import Writer
@@ -39,9 +39,12 @@ class FortnoxConnector:
 
     system = "fortnox"
     idempotent: frozenset[str] = frozenset()
-    # A customer's ExternalReference cannot be searched; `find` reads the customers of the last two days for it.
+    # A customer's ExternalReference cannot be searched; `find` reads the customers of the last days for it.
     markers: Mapping[str, str] = {name: it.marker for name, it in schema.RESOURCES.items() if it.marker}
     found_by_marker = frozenset(name for name, it in schema.RESOURCES.items() if it.marker in it.searches)
+    found_for: Mapping[str, timedelta] = {
+        name: RECENT for name, it in schema.RESOURCES.items() if it.marker and it.marker not in it.searches
+    }
     cancelled: Mapping[str, str] = {"invoice": "Cancelled"}
     verified: Mapping[str, tuple[str, ...]] = {"invoice": ("CustomerNumber", "Currency")}
     locks: Mapping[str, str] = {"invoice": "locked"}

@@ -17,8 +17,9 @@ from integrations.fortnox.client import Fortnox, ListPage
 from integrations.fortnox.read import Reader, reply_of
 from integrations.fortnox.schema import Resource
 
-RECENT = timedelta(hours=48)
-"""How far back a record is looked for by a marker that Fortnox cannot search."""
+RECENT = timedelta(days=7)
+"""How far back a record is looked for by a marker that Fortnox cannot search: a long weekend without workers, and more.
+"""
 
 
 class Finder:

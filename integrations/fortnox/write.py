@@ -94,8 +94,8 @@ class Writer:
             values.setdefault(it.key, write.unique[1])
         if create and write.marker and it.marker:
             given = values.setdefault(it.marker, write.marker)
-            if it.name == "invoice" and given != write.marker:
-                # Two owners of one field would make our own invoices unfindable after a lost answer.
+            if given != write.marker:
+                # Two owners of one field would make our own records unfindable after a lost answer.
                 raise InvalidData(
                     f"{it.marker} carries our reference and cannot be mapped", code="marker_taken", field=it.marker
                 )

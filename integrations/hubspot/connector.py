@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from integrations.connector import (
     Estimate,
@@ -38,6 +38,7 @@ class HubSpotConnector:
     idempotent = frozenset({"company", "product", "deal", "line_item"})
     markers: Mapping[str, str] = {}
     found_by_marker: frozenset[str] = frozenset()
+    found_for: Mapping[str, timedelta] = {}
     cancelled: Mapping[str, str] = {}
     verified: Mapping[str, tuple[str, ...]] = {}
     locks: Mapping[str, str] = {}

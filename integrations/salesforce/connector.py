@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 
 from integrations.connector import (
@@ -48,6 +48,7 @@ class SalesforceConnector:
     idempotent = frozenset({"account", "contact", "product", "fortnox_invoice"})
     markers: Mapping[str, str] = {}
     found_by_marker: frozenset[str] = frozenset()
+    found_for: Mapping[str, timedelta] = {}
     cancelled: Mapping[str, str] = {}
     verified: Mapping[str, tuple[str, ...]] = {}
     locks: Mapping[str, str] = {}

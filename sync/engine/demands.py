@@ -151,7 +151,7 @@ def _is_unpriced(draft: Draft, number: int) -> bool:
 def _block_unpriced(draft: Draft, rule: CompiledLookup, missing: list[tuple[int, str]]) -> None:
     for value in dict.fromkeys(item for _number, item in missing):
         message = say(_("{value} does not exist, and its line has no price of its own."), value=value)
-        remedy = _("Enter the price on the line, or correct what it names.")
+        remedy = say(_("Enter the price on the line, or correct what it names."))
         problem = Problem(
             code=rule.code, rule=rule.label, field=rule.field, value=value, message=message, remedy=remedy
         )

@@ -70,7 +70,9 @@ def verify(ctx: FlowContext, change: Change) -> Counter[str]:
                 raise
             return Counter()
         reach("verify.searched")
-        return adopt(ctx, fresh, hits, problem) if hits else _not_found(fresh)
+        if hits:
+            return adopt(ctx, fresh, hits, problem)
+        return _not_found(fresh) if _still_found(ctx, fresh) else _too_late(fresh)
 
 
 def _settled(change: Change) -> bool:
@@ -204,6 +206,20 @@ def _not_found(change: Change) -> Counter[str]:
         reach("verify.before_commit")
     reach("verify.committed")
     return counts
+
+
+def _still_found(ctx: FlowContext, change: Change) -> bool:
+    """Whether the target would find by its marker what the change made. Where it finds only what is new, "nothing" says
+    nothing after a while."""
+    limit = ctx.target.found_for.get(ctx.flow.target_object)
+    return limit is None or change.sent_at is None or timezone.now() - change.sent_at < limit
+
+
+def _too_late(change: Change) -> Counter[str]:
+    text = "It was sent too long ago: what it may have made is no longer found by our reference."
+    with transaction.atomic():
+        _note(change, 0)
+        return review(change, OutcomeUnknown(text, code="looked_too_late"))
 
 
 def give_up(change: Change) -> Counter[str]:

@@ -111,6 +111,18 @@ def test_a_line_on_the_default_article_keeps_its_text(world: Make) -> None:
     assert (row["ArticleNumber"], row["Description"]) == ("DIV", "Nyhet")
 
 
+@pytest.mark.parametrize("policy", ["text", "default", "create"])
+def test_a_line_without_price_is_not_billed_at_nothing_or_at_another_articles_price(world: Make, policy: str) -> None:
+    here = start(world)
+    configure(here, missing_article=policy, default_article="DIV")
+    deals.article(here, "DIV")
+    here.edit("customers", Name="Nordisk Handel AB", OrganisationNumber="556036-0793")
+    deal = deals.deal(here, deals.company(here), deals.line("NY-1", "1", "", name="Nyhet"))
+    state = look(here, INVOICES, deal)
+    assert state.phase == "blocked" and failed(state) == {"article_exists"}
+    assert state.change is not None and "no price of its own" in str(state.change.problems[0]["message"])
+
+
 def test_a_retry_does_not_pass_the_limit_of_amounts(world: Make) -> None:
     here = start(world)
     flow = here.flow(INVOICES)

@@ -240,9 +240,17 @@ def test_an_accepted_create_is_never_a_failure_because_its_answer_has_an_odd_val
 
 
 @responses.activate
-def test_a_marker_field_that_is_mapped_to_something_else_is_refused_before_sending() -> None:
-    write = Write("1", fields={"CustomerNumber": "1", "ExternalInvoiceReference1": "x"}, marker="hs1-1")
-    outcome = connector(connected("fortnox")).create("invoice", write)
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("invoice", {"CustomerNumber": "1", "ExternalInvoiceReference1": "x"}),
+        ("customer", {"Name": "Ny AB", "ExternalReference": "crm-17"}),
+    ],
+)
+def test_a_marker_field_that_is_mapped_to_something_else_is_refused_before_sending(
+    name: str, fields: dict[str, Value]
+) -> None:
+    outcome = connector(connected("fortnox")).create(name, Write("1", fields=fields, marker="hs1-1"))
     assert outcome.error is not None
     assert outcome.error.code == "marker_taken"
     assert len(responses.calls) == 0

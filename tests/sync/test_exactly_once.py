@@ -67,6 +67,19 @@ def test_a_lost_answer_is_verified_after_the_settle_time_and_linked(billing: tup
     assert len(bills(world)) == 1 and world.links() == 1
 
 
+def test_what_is_no_longer_found_by_its_marker_is_not_sent_again_by_itself(billing: tuple[TinyWorld, Flow]) -> None:
+    world, flow = billing
+    world.crm_connector.found_for = {"bill": timedelta(days=7)}
+    world.crm.faults.append(lost_answer())
+    world.sync(flow)
+    world.crm.objects["bill"].clear()  # it is there, and the target's list of what is new does not show it any more
+    Change.objects.update(sent_at=timezone.now() - timedelta(days=8), settle_until=timezone.now())
+    world.sync(flow, rounds=3)
+    change = Change.objects.get()
+    assert (change.state, change.error_code) == ("review", "looked_too_late")
+    assert not bills(world)
+
+
 def test_not_found_twice_is_sent_once_more(billing: tuple[TinyWorld, Flow]) -> None:
     world, flow = billing
     world.crm.faults.append(lost_answer())

@@ -41,6 +41,7 @@ class BokisConnector:
     idempotent = frozenset({"article"})
     markers: Mapping[str, str] = {"customer": "external_ref", "invoice": "external_ref"}
     found_by_marker = frozenset({"customer", "invoice"})
+    found_for: Mapping[str, timedelta] = {}
     cancelled: Mapping[str, str] = {"invoice": "cancelled"}
     verified: Mapping[str, tuple[str, ...]] = {"invoice": ("customer", "currency")}
     locks: Mapping[str, str] = {"invoice": "locked"}
