@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -280,16 +281,20 @@ def credit_and_new(flow: Flow, source_id: str, *, actor: str, user: Any, reason:
 def expire_looks() -> int:
     """Plans that a card asked for a day ago and nobody pressed are closed; returns how many.
 
-    What the flow wants by itself is planned again under its own policy, so that looking never undoes a wish. The new
-    document after a credit stays until somebody decides.
+    What the flow wants by itself is planned again under its own policy, so that looking never undoes a wish; where
+    somebody said that no existing record is meant, and then did not press, it is asked again. The new document after a
+    credit stays until somebody decides.
     """
+    ended = Q(payload__has_key="credit") | Q(payload__has_key="cancelled")
+    replaced = Change.objects.filter(ended, action=Action.ACT, flow=OuterRef("flow"), source_id=OuterRef("source_id"))
     old = Change.objects.filter(
-        state=State.PLANNED, decision=LOOK, generation=1, updated_at__lt=timezone.now() - EXPIRES
-    )
+        Q(generation=1) | ~Exists(replaced),
+        state=State.PLANNED, decision=LOOK, updated_at__lt=timezone.now() - EXPIRES,
+    )  # fmt: skip
     wanted = old.exclude(flow__takes=Flow.Takes.LINKED, action=Action.CREATE)
     with transaction.atomic():
         again = move(
             wanted, State.RETRYING, message="nobody pressed for a day", log=False, replan=True, decision="",
-            lane="bulk", due_at=timezone.now(),
+            generation=1, lane="bulk", due_at=timezone.now(),
         )  # fmt: skip
         return len(again) + len(move(old, State.SUPERSEDED, message="nobody pressed for a day", log=False))

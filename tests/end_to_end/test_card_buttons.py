@@ -14,7 +14,7 @@ from sync.flows import switch_off
 from sync.models import EntityLink
 from sync.states import LOOK, State
 from tests.end_to_end import deals
-from tests.end_to_end.creating import automatic, configure, simple_deal
+from tests.end_to_end.creating import a_day_later, automatic, configure, simple_deal
 from tests.end_to_end.test_creating import CUSTOMERS, INVOICES, failed, look, press, start
 from tests.end_to_end.world import World
 from tests.factories import make_superuser
@@ -52,6 +52,21 @@ def test_one_more_invoice_from_a_card_is_shown_and_waits_for_a_press(world: Make
     assert len(here.fortnox("invoices")) == 1
     assert press(here, INVOICES, deal).phase == "done"
     assert len(here.fortnox("invoices")) == 2
+
+
+def test_one_more_invoice_that_nobody_pressed_for_is_a_persons_question_again(world: Make) -> None:
+    here = start(world)
+    deal = unlinked(here)
+    change = interactive.state_of(here.flow(INVOICES), deal).change
+    assert change is not None
+    repairs.carry_out(change, "create_new", "", actor="anna@kund.se", user=None)
+    tasks.work_on(change.pk)
+    a_day_later(here)
+    for _round in range(2):
+        work(here.flow(INVOICES))
+    asked = interactive.state_of(here.flow(INVOICES), deal).change
+    assert asked is not None and (asked.state, asked.error_code) == (State.REVIEW, "created_before")
+    assert len(here.fortnox("invoices")) == 1
 
 
 def test_one_more_invoice_that_a_consultant_decides_on_goes_out(world: Make) -> None:
