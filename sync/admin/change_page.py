@@ -18,7 +18,9 @@ from integrations.errors import ErrorClass
 from integrations.models import ConnectedAccount
 from mappings.models.mapping_set import Side
 from sync.admin import log_words, show
+from sync.admin.discreet import discreet, hidden
 from sync.admin.looks import being_read, looked_at
+from sync.cards import words
 from sync.engine.conflicts import rule_name
 from sync.engine.reroute import NO_ROUTE
 from sync.models import Change, EntityLink, SyncLogEntry
@@ -52,8 +54,9 @@ def change_context(change: Change) -> dict[str, Any]:
             {
                 "field": row["field"],
                 "label": labels.get(row["field"], row["field"]),
-                "source": show.text(row["after"]),
-                "target": show.text(row["before"]),
+                "source": show.text(row["after"], row["field"]),
+                "target": show.text(row["before"], row["field"]),
+                "apart": hidden(row["before"], row["after"], row["field"]),
             }
             for row in change.diff
         ],
@@ -137,10 +140,10 @@ def _checks(change: Change, labels: Mapping[str, str]) -> list[dict[str, str]]:
     """Every failed check; an error from a vendor counts as one. A check that only says yes or no shows no value."""
     rows = []
     for row in change.problems:
-        field, value = row.get("field", ""), row.get("value", "")
+        field, value = row.get("field", ""), words.discreet(str(row.get("value", "")), about := [_about(row)])
         rows.append(
             {
-                "message": in_this_language(row.get("message", {})),
+                "message": words.discreet(in_this_language(row.get("message", {})), about),
                 "remedy": in_this_language(row.get("remedy", {})),
                 "field": labels.get(field) or field,
                 "value": value if field or str(value).lower() not in ("true", "false") else "",
@@ -158,6 +161,11 @@ def _checks(change: Change, labels: Mapping[str, str]) -> list[dict[str, str]]:
             "code": change.error_code,
         }
     ]
+
+
+def _about(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A problem as the check that it came from, which says whether it is about an organisation number."""
+    return {"code": row.get("code", ""), "actual": row.get("value", "")}
 
 
 def _who(change: Change, source: ConnectedAccount, target: ConnectedAccount) -> str:
@@ -193,7 +201,7 @@ def _candidate(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": row.get("id", ""),
         "title": show.outside(str(row.get("url") or ""), title),
-        "fields": sorted(row.get("fields", {}).items()),
+        "fields": [(name, discreet(value, name)) for name, value in sorted(row.get("fields", {}).items())],
     }
 
 

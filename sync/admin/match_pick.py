@@ -20,6 +20,7 @@ from integrations.errors import SyncError
 from mappings.likeness import Pair, compare, kind_of
 from sync import counterparts, matching
 from sync.admin import show
+from sync.admin.discreet import discreet
 from sync.admin.matching import RIGHT, MatchPages, run_of, tell
 from sync.admin.plan_views import company
 from sync.engine import links
@@ -116,7 +117,11 @@ def _side(run: SyncRun, side: str, asked: dict[str, str], found: list[Record], c
                 "id": record.id,
                 "title": record.title or record.id,
                 "link": show.outside(record.url, record.title or record.id),
-                "facts": [(labels[name], shown(record.fields.get(name))) for name in labels if record.fields.get(name)],
+                "facts": [
+                    (labels[name], discreet(shown(record.fields.get(name)), name))
+                    for name in labels
+                    if record.fields.get(name)
+                ],
                 "taken": (owner.title or _("another record")) if owner else "",
                 "score": compared,
             }
@@ -149,7 +154,7 @@ def _facts(run: SyncRun, change: Change | None) -> list[tuple[str, str]]:
     if change is None:
         return []
     labels = show.labels_of(run.integration.account(run.flow.target_side).schemas, run.flow.target_object)
-    ours = {row["field"]: show.text(row.get("after")) for row in change.diff}
+    ours = {row["field"]: show.text(row.get("after"), row["field"]) for row in change.diff}
     for candidate in change.candidates:
-        ours |= {part["field"]: part["ours"] for part in candidate.get("parts", ())}
+        ours |= {part["field"]: discreet(part["ours"], part["field"]) for part in candidate.get("parts", ())}
     return [(labels.get(name) or name, text) for name, text in sorted(ours.items()) if text][:12]

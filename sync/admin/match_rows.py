@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from sync.admin import show
+from sync.admin.discreet import discreet, hidden
 from sync.engine.again import MATCHED
 from sync.engine.conflicts import rule_name
 from sync.models import Change, ChangeQuerySet, Flow, MatchDecision
@@ -189,14 +190,23 @@ def record(change: Change, labels: Mapping[str, str]) -> Record:
 def _candidate(row: Mapping[str, Any], labels: Mapping[str, str], *, best: bool) -> Candidate:
     title = str(row.get("title") or row.get("id", ""))
     parts = [
-        Compared(labels.get(part["field"]) or part["field"], part["ours"], part["theirs"], part["points"], part["of"])
+        Compared(labels.get(part["field"]) or part["field"], *_beside(part), part["points"], part["of"])
         for part in row.get("parts", ())
     ]
     shown = {part["field"] for part in row.get("parts", ())}
-    more = [(labels.get(name) or name, str(text)) for name, text in sorted(row.get("fields", {}).items())]
+    more = [
+        (labels.get(name) or name, discreet(str(text), name)) for name, text in sorted(row.get("fields", {}).items())
+    ]
     more = [pair for pair in more if pair[0] not in {labels.get(name) or name for name in shown}][:12]
     link = show.outside(str(row.get("url") or ""), title)
     return Candidate(str(row.get("id", "")), title, link, row.get("score"), parts, more, best)
+
+
+def _beside(part: Mapping[str, Any]) -> tuple[str, str]:
+    """Both values of what was compared; the second says so when they only look the same."""
+    field, ours, theirs = part["field"], part["ours"], part["theirs"]
+    note, shown = hidden(ours, theirs, field), discreet(theirs, field)
+    return discreet(ours, field), f"{shown} ({note})" if note else shown
 
 
 def best_of(change: Change) -> Mapping[str, Any] | None:

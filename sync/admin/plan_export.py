@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from integrations.sheets import download
 from mappings.models import MappingSet
 from sync.admin import show
+from sync.admin.discreet import hidden
 from sync.admin.plan_filters import PlanFilter
 from sync.engine.conflicts import rule_name
 from sync.models import Change, SyncRun
@@ -47,10 +48,13 @@ def _lines(changes: Iterator[Change], labels: Mapping[str, str]) -> Iterator[lis
         ]  # fmt: skip
         for row in change.diff or [{}]:
             name = str(row.get("field", ""))
-            yield [*start, labels.get(name) or name, name, _plain(row.get("before")), _plain(row.get("after")), *end]
+            before, after = _plain(row.get("before"), name), _plain(row.get("after"), name)
+            if note := hidden(row.get("before"), row.get("after"), name):
+                after = f"{after} ({note})"
+            yield [*start, labels.get(name) or name, name, before, after, *end]
 
 
-def _plain(data: Any) -> Any:
+def _plain(data: Any, field: str) -> Any:
     if isinstance(data, dict) and "$" in data:
         return load(data)
-    return show.text(data)
+    return show.text(data, field)

@@ -23,19 +23,10 @@ from mappings import presets
 from mappings.models.mapping_set import Side
 from sync.admin import log_words, show
 from sync.admin.change_page import event_name
-from sync.cards.words import organisation
-from sync.finding import organization_key
 from sync.history import SIDES, Known, Pair, Story
 from sync.history_lanes import EVENT, MOVE, NOTE, PAUSE, PLAN, US, Item
 from sync.models import Change, EntityLink
 from sync.states import Action, State
-
-
-def discreet(stored: Any) -> Any:
-    """A stored value as it may be shown: the last digits of a personal number are nobody's business here."""
-    if isinstance(stored, str) and organization_key(stored):
-        return organisation(stored)
-    return stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +57,7 @@ class Names:
 
     def text(self, stored: Any) -> str:
         """A stored value in a sentence."""
-        return show.text(discreet(stored)) or show.EMPTY
+        return show.text(stored) or show.EMPTY
 
     def side(self, link: EntityLink, side: str) -> dict[str, Any]:
         """One side in the head of the page."""
@@ -131,11 +122,10 @@ def _brief(text: str) -> str:
 
 
 def differences(change: Change, names: Names) -> SafeString:
-    """What a change writes, with personal numbers masked."""
+    """What a change writes."""
     labels = names.labels[change.flow.target_side]
-    rows = [{**row, "before": discreet(row.get("before")), "after": discreet(row.get("after"))} for row in change.diff]
     new = change.action == Action.CREATE
-    parts = [show.difference(row, labels, new=new) for row in rows]
+    parts = [show.difference(row, labels, new=new) for row in change.diff]
     body = format_html_join("", "{}", ((part,) for part in parts[:4]))
     if len(parts) <= 4:
         return body

@@ -15,7 +15,7 @@ from integrations.event_words import event_word
 from integrations.models import InboundEvent
 from mappings.models import FieldMapping
 from sync.admin import show
-from sync.admin.record_rows import Names, discreet
+from sync.admin.record_rows import Names
 from sync.engine.conflicts import rule_name
 from sync.history import Known, Story, Write, parts_of, reads_of
 from sync.models import FieldPause
@@ -32,10 +32,10 @@ def why(
     rule = then or (now[0] if now else None)
     return {
         "side": names.systems[side], "mark": names.marks[side], "field": name, "label": names.label(side, name),
-        "value": show.value(discreet(known.value)) if known.known else "",
+        "value": show.value(known.value, name) if known.known else "",
         "known": known.known,
         "lead": _lead(story, known, names, rule),
-        "write": _write(story, write) if write else None,
+        "write": _write(story, write, name) if write else None,
         "rule": _rule(rule, story, names) if rule else None,
         "rule_now": _rule(now[0], story, names) if now and then and now[0].pk != then.pk else None,
         "carried": [_carried(each, names) for each in rules if each.mapping_set.source_side == side
@@ -43,7 +43,7 @@ def why(
         "event": _event(story, write) if write else None,
         "paused": [pause for pause in pauses if pause.field == name and pause.flow.target_side == side
                    and pause.resumed_at is None],
-        "earlier": [_earlier(row) for row in story.by_field.get((side, name), [])[::-1][:20]],
+        "earlier": [_earlier(row, name) for row in story.by_field.get((side, name), [])[::-1][:20]],
     }  # fmt: skip
 
 
@@ -73,13 +73,14 @@ def _rule_then(write: Write, name: str) -> FieldMapping | None:
     return rows.select_related("mapping_set").first() if version else None
 
 
-def _write(story: Story, write: Write) -> dict[str, Any]:
+def _write(story: Story, write: Write, name: str) -> dict[str, Any]:
     change = write.change
+    before, after = show.pair(write.before, write.after, name)
     run = change.run
     person = change.approved_by or (run.user if run else None)
     return {
-        "before": show.value(discreet(write.before)),
-        "after": show.value(discreet(write.after)),
+        "before": before,
+        "after": after,
         "elsewhere": write.elsewhere,
         "at": show.when(write.at),
         "url": show.page_url(change),
@@ -107,7 +108,7 @@ def _rule(rule: FieldMapping, story: Story, names: Names) -> dict[str, Any]:
             {
                 "name": f"{part}.{field}",
                 "label": names.label(source, field) if part == rule.mapping_set.source_object else "",
-                "value": show.value(discreet(stored[field]))
+                "value": show.value(stored[field], field)
                 if part == rule.mapping_set.source_object and field in stored
                 else "",
             }
@@ -147,8 +148,9 @@ def _event(story: Story, write: Write) -> dict[str, Any] | None:
     return {"kind": event_word(event.kind), "at": show.when(event.received_at)} if event else None
 
 
-def _earlier(write: Write) -> dict[str, Any]:
+def _earlier(write: Write, name: str) -> dict[str, Any]:
+    before, after = show.pair(write.before, write.after, name)
     return {
-        "at": show.when(write.at), "before": show.value(discreet(write.before)), "elsewhere": write.elsewhere,
-        "after": show.value(discreet(write.after)), "url": show.page_url(write.change), "flow": write.change.flow.title,
+        "at": show.when(write.at), "before": before, "elsewhere": write.elsewhere,
+        "after": after, "url": show.page_url(write.change), "flow": write.change.flow.title,
     }  # fmt: skip

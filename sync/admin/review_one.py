@@ -24,6 +24,7 @@ from sync.admin.base import ReadOnlyAdmin
 from sync.admin.certificate import certificate
 from sync.admin.review import group_url
 from sync.admin.routing import Place
+from sync.cards import words
 from sync.models import Change, SyncLogEntry
 from sync.states import State
 from sync.texts import in_this_language
@@ -54,7 +55,8 @@ class ReviewTools(ReadOnlyAdmin):
         return {
             "checklist": [_check(row) for row in change.checks],
             "edits": [
-                {"field": name, "before": show.value(row.get("before")), "after": show.value(row.get("after"))}
+                dict(zip(("before", "after"), show.pair(row.get("before"), row.get("after"), name), strict=True))
+                | {"field": name}
                 for name, row in sorted(change.edits.items())
             ],
             "notes": [
@@ -213,8 +215,8 @@ def _check(row: dict[str, Any]) -> dict[str, Any]:
         "status": show.status("ok", _("Holds")) if row.get("ok") else show.status("failed", _("Fails")),
         "ok": bool(row.get("ok")),
         "label": said("label") or str(row.get("code", "")),
-        "actual": str(row.get("actual") or ""),
-        "message": said("message"),
+        "actual": words.discreet(str(row.get("actual") or ""), [row]),
+        "message": words.discreet(said("message"), [row]),
         "remedy": said("remedy"),
         "lines": ", ".join(str(number) for number in row.get("lines") or ()),
     }

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 
 from sync import finding, finding_search
 from sync.admin import show
-from sync.admin.record_rows import discreet
+from sync.admin.discreet import discreet
 from sync.cards.words import organisation
 from sync.finding_search import EXACT, PART, Found, Heard, Hit, Match
 from sync.models import Change, EntityLink, SearchKey, SyncRun

@@ -23,6 +23,7 @@ from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext as _
 
 from integrations.models import Integration
+from sync.admin.discreet import discreet_json, hidden
 from sync.models import Change, SyncRun
 from sync.states import Action, State
 from sync.values import load, show
@@ -176,9 +177,9 @@ def outside(url: str, text: object) -> SafeString:
 # --- differences ----------------------------------------------------------------------------------------------
 
 
-def value(data: Any) -> SafeString:
-    """One stored value as a person reads it: blank as ∅, long text folded."""
-    said = text(data)
+def value(data: Any, field: str = "") -> SafeString:
+    """One stored value as a person reads it: blank as ∅, long text folded, a personal number masked."""
+    said = text(data, field)
     if not said:
         return format_html('<span class="lb-blank" title="{}">{}</span>', _("empty"), EMPTY)
     if len(said) <= LONG:
@@ -186,9 +187,19 @@ def value(data: Any) -> SafeString:
     return format_html("<details><summary>{}…</summary>{}</details>", said[: LONG - 24].rstrip(), said)
 
 
-def text(data: Any) -> str:
-    """One stored value as plain text; "" for nothing."""
-    return _text(load(data) if not isinstance(data, dict) or "$" in data else json.dumps(data, ensure_ascii=False))
+def pair(before: Any, after: Any, field: str = "") -> tuple[SafeString, SafeString]:
+    """Two stored values beside each other; the second says so when they only look the same."""
+    shown = value(after, field)
+    if note := hidden(before, after, field):
+        shown = format_html('{} <span class="lb-quiet">({})</span>', shown, note)
+    return value(before, field), shown
+
+
+def text(data: Any, field: str = "") -> str:
+    """One stored value as plain text, a personal number masked; "" for nothing."""
+    if isinstance(data, dict) and "$" not in data:
+        return json.dumps(discreet_json(data), ensure_ascii=False)
+    return _text(discreet_json(load(data), field))
 
 
 def _text(typed: Any) -> str:
@@ -207,12 +218,11 @@ def difference(row: Mapping[str, Any], labels: Mapping[str, str], *, new: bool) 
     """`City: Lund → Malmö`; for a new record only what it gets."""
     name = str(row.get("field", ""))
     label = format_html('<span class="lb-field" title="{}">{}:</span>', name, labels.get(name) or name)
-    after = format_html("<ins>{}</ins>", value(row.get("after")))
     if new:
-        return format_html('<div class="lb-diff">{} {}</div>', label, after)
+        return format_html('<div class="lb-diff">{} <ins>{}</ins></div>', label, value(row.get("after"), name))
     return format_html(
-        '<div class="lb-diff">{} <del>{}</del> <span class="lb-arrow">→</span> {}</div>',
-        label, value(row.get("before")), after,
+        '<div class="lb-diff">{} <del>{}</del> <span class="lb-arrow">→</span> <ins>{}</ins></div>',
+        label, *pair(row.get("before"), row.get("after"), name),
     )  # fmt: skip
 
 
@@ -235,7 +245,7 @@ def _join(rows: Iterable[SafeString]) -> SafeString:
 def values(stored: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> SafeString:
     """A mapping of stored values as a list of name and value."""
     labels = labels or {}
-    rows = [(name, labels.get(name) or name, value(data)) for name, data in sorted(stored.items())]
+    rows = [(name, labels.get(name) or name, value(data, name)) for name, data in sorted(stored.items())]
     if not rows:
         return format_html('<span class="lb-quiet">{}</span>', _("Nothing yet."))
     body = format_html_join("", '<dt title="{}">{}</dt><dd>{}</dd>', rows)
@@ -243,8 +253,8 @@ def values(stored: Mapping[str, Any], labels: Mapping[str, str] | None = None) -
 
 
 def as_json(stored: Any) -> str:
-    """Stored JSON, readable; the template escapes it."""
-    return json.dumps(stored, ensure_ascii=False, indent=2, sort_keys=True) if stored else ""
+    """Stored JSON, readable, personal numbers masked; the template escapes it."""
+    return json.dumps(discreet_json(stored), ensure_ascii=False, indent=2, sort_keys=True) if stored else ""
 
 
 def labels_of(schemas: Mapping[str, Any], object_name: str) -> dict[str, str]:
