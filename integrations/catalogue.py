@@ -8,7 +8,7 @@ that is not listed is never guessed at; it comes back as a stub that says so, wi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -192,3 +192,10 @@ def explain(system: str, code: str, message: str = "") -> Entry:
         code=code,
         known=False,
     )
+
+
+def explain_first(systems: Sequence[str], code: str, message: str = "") -> Entry:
+    """What `code` means as the first of `systems` that knows it says, else a stub of the first: of a failure that does
+    not say whose it is."""
+    found = (find(system, code, message) for system in systems)
+    return next((entry for entry in found if entry is not None), None) or explain(systems[0], code, message)

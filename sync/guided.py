@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from integrations.models import ConnectedAccount, Integration, ReadinessReport
+from sync.failures import failure_of, systems_of
 from sync.models import Change, Flow, SyncRun
 from sync.states import Action, State
 
@@ -124,7 +125,7 @@ def path_of(integration: Integration) -> Path:
         _connect(integration),
         _readiness(integration),
         _flows(integration, flows, enabled),
-        _plan(enabled, run, path),
+        _plan(integration, enabled, run, path),
         _match(run, counts),
         _approve(enabled, run, path),
         _live(integration, enabled),
@@ -197,7 +198,7 @@ def _flows(integration: Integration, flows: list[Flow], enabled: list[Flow]) -> 
     return Stage("flows", LATER, text, url, _("Choose flows"))
 
 
-def _plan(enabled: list[Flow], run: SyncRun | None, path: Path) -> Stage:
+def _plan(integration: Integration, enabled: list[Flow], run: SyncRun | None, path: Path) -> Stage:
     if not enabled:
         return Stage("plan")
     if run is None:
@@ -209,7 +210,9 @@ def _plan(enabled: list[Flow], run: SyncRun | None, path: Path) -> Stage:
         text = _("Being made: %(n)s records read.") % {"n": run.seen}
         return Stage("plan", LATER, text, url, _("Watch the plan"))
     if run.state == SyncRun.State.FAILED:
-        return Stage("plan", LATER, run.error_message, url, _("See what failed"), trouble=True)
+        failure = failure_of(run, systems_of(integration))
+        text = f"{failure.cause} {failure.remedy}".strip() if failure else ""
+        return Stage("plan", LATER, text, url, _("See what failed"), trouble=True)
     return Stage("plan", DONE, _("%(n)s records read.") % {"n": run.seen}, url)
 
 

@@ -167,7 +167,7 @@ def dismiss(changes: ChangeQuerySet, user: Any, reason: str) -> int:
     """
     reason = reason.replace("\x00", "").strip()
     if not reason:
-        raise ValueError("A reason is required.")
+        raise ValueError(_("Give the reason."))
     with transaction.atomic():
         moved = move(
             changes, State.DISMISSED, message=f"dismissed by {user}: {reason}", user=user, dismissed_reason=reason[:500]

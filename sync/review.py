@@ -20,7 +20,7 @@ from django.db.models import Count, F, Max, Min, Window
 from django.db.models.functions import RowNumber
 from django.utils.translation import gettext as _
 
-from integrations.catalogue import Entry, explain, find
+from integrations.catalogue import Entry, explain_first
 from integrations.connector import Record
 from integrations.errors import AuthenticationFailed, Misconfigured, RateLimited, SyncError, Transient
 from integrations.models import ConnectedAccount
@@ -125,8 +125,7 @@ def systems_of(flow: Flow) -> Systems:
 
 def entry_of(systems: Systems, code: str, message: str = "") -> Entry:
     """What a code means: as the target's, else as the source's (which may refuse to be read), else as a stub."""
-    target, source = systems
-    return find(target, code, message) or find(source, code, message) or explain(target, code, message)
+    return explain_first(systems, code, message)
 
 
 def explained(change: Change) -> Entry:

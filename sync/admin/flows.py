@@ -5,6 +5,7 @@ The invariant: what a flow reads and writes is never edited here; a button asks 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -27,6 +28,7 @@ from sync.admin.filters import IntegrationFilter, choice_filter
 from sync.admin.onboarding import choose_flows
 from sync.admin.own_object import own_object
 from sync.admin.plan_steps import approve_plan
+from sync.failures import failure_of, systems_of
 from sync.models import Change, ChatChannel, Flow, FlowPass, NoticePreference, SyncLogEntry, SyncRun
 
 if TYPE_CHECKING:
@@ -197,12 +199,13 @@ class FlowAdmin(HistoryPage, ScopedAdmin):
         found = health.read([flow])[flow.pk]
         runs = list(SyncRun.objects.filter(flow=flow).select_related("user").order_by("-pk")[:LAST_RUNS])
         by_state = health.states_by_run([found.active] if found.active else [])
-        integration = flow.integration
-        mapping = _mapping(flow)
+        integration, latest = flow.integration, found.latest
+        systems, mapping = systems_of(integration), _mapping(flow)
         context = {
             "health": found,
             "progress": health.progress(found.active, by_state.get(found.active.pk, {})) if found.active else None,
-            "runs": [_run_row(run) for run in runs],
+            "failure": failure_of(latest, systems) if latest and latest.state == SyncRun.State.FAILED else None,
+            "runs": [_run_row(run, systems) for run in runs],
             "more_runs_url": show.rows_url(SyncRun, flow=flow.pk),
             "log_url": show.rows_url(SyncLogEntry, integration=flow.integration_id),
             "source": integration.account(flow.source_side),
@@ -377,7 +380,8 @@ def _mapping_url(mapping: MappingSet | None) -> str:
         return show.rows_url(Flow)
 
 
-def _run_row(run: SyncRun) -> dict[str, Any]:
+def _run_row(run: SyncRun, systems: Sequence[str]) -> dict[str, Any]:
+    failure = failure_of(run, systems)
     return {
         "url": show.page_url(run),
         "status": show.run_status(run),
@@ -387,6 +391,6 @@ def _run_row(run: SyncRun) -> dict[str, Any]:
         "took": show.took(run),
         "seen": show.number(run.seen),
         "planned": show.planned_counts(run.counts) or _("nothing to change"),
-        "problem": run.error_message or run.hold_text,
+        "problem": failure.cause if failure else run.hold_text,
         "changes_url": show.rows_url(Change, run=run.pk),
     }

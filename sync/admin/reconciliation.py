@@ -26,6 +26,7 @@ from integrations.models import Integration
 from sync.admin import health, show
 from sync.admin.base import Question, ask, confirmed, light_accounts
 from sync.admin.reconciliation_show import STATES, download_rows, line_row, progress_of, table
+from sync.failures import failure_of, systems_of
 from sync.models import Reconciliation, ReconciliationLine
 from sync.reconcile import repair, store
 from sync.reconcile.pdf import document
@@ -112,6 +113,7 @@ class _Pages:
             "row": row,
             "period": show_period(row),
             "status": show.status(*STATES[row.state]),
+            "failure": failure_of(row, systems_of(row.integration)),
             "moving": row.moving,
             "progress": progress_of(row) if row.moving else None,
             "workers": health.workers() if row.moving else None,

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -34,6 +35,7 @@ from sync.admin.plan_steps import (
 )
 from sync.admin.plan_views import company, plan_context, what_moved
 from sync.admin.run_calls import calls_in_words
+from sync.failures import failure_of, systems_of
 from sync.models import Change, SyncLogEntry, SyncRun
 
 StateFilter = choice_filter("state", gettext_lazy("state"), SyncRun.State.choices)
@@ -63,6 +65,12 @@ class RunAdmin(ReadOnlyAdmin):
     related = ("flow", "integration__organization", "user", "approved_by", "mapping_set", "stopped_by")
     sortable_by = ()
     actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With both systems, whose codes a failure may carry."""
+        systems = {f"{side}_system": F(f"integration__{side}_account__system") for side in ("ledger", "crm")}
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(**systems)
+        return rows
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """A correlation id finds its run; other text is searched in names and codes."""
@@ -127,6 +135,7 @@ class RunAdmin(ReadOnlyAdmin):
             "approved": show.when(run.approved_at),
             "api_calls": calls_in_words(run.api_calls),
             "api_total": show.number(sum(run.api_calls.values())),
+            "failure": failure_of(run, systems_of(run.integration)),
             "error": ErrorClass(run.error_class).label if run.error_class else "",
             "may_approve": self.has_approve_permission(request, run),
         }  # fmt: skip
@@ -206,5 +215,6 @@ class RunAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("held or failed because"))
     def problem(self, run: SyncRun) -> str:
         """Why it stopped, shortened."""
-        text = run.error_message or run.hold_text
+        failure = failure_of(run, (run.ledger_system, run.crm_system))  # type: ignore[attr-defined]  # annotated
+        text = failure.cause if failure else run.hold_text
         return text if len(text) <= 90 else f"{text[:89]}…"

@@ -32,6 +32,7 @@ from sync.admin.base import light_accounts
 from sync.admin.health import Progress
 from sync.admin.reconciliation import own_integration
 from sync.admin.reconciliation_show import STATES, money
+from sync.failures import failure_of, systems_of
 from sync.models import ShadowLine, ShadowReport
 from sync.reconcile.amounts import plain
 from sync.values import load
@@ -103,6 +104,7 @@ class _Pages:
             "integration": integration,
             "why_not": why_not(integration.mode),
             "report": report,
+            "failure": failure_of(report, systems_of(integration)) if report else None,
             "moving": bool(report and report.moving),
             "done": done,
             "status": show.status(*STATES[report.state]) if report else "",

@@ -114,7 +114,7 @@ def approve(run: SyncRun, user: Any) -> bool:
         if run.state != SyncRun.State.HELD:
             return False
         if run.flow.integration.mode != Integration.Mode.LIVE:
-            raise ValueError("The integration only observes: switch it to live before approving.")
+            raise ValueError(_("The integration only observes: switch it to live before approving."))
         now = timezone.now()
         if run.flow.first_run_pending:
             Flow.objects.filter(pk=run.flow_id).update(first_run_approved_at=now)
@@ -175,7 +175,7 @@ def cancel_plan(run: SyncRun, user: Any) -> int:
         if run.state != SyncRun.State.HELD and run.stopped_at is None:
             return 0
         if SyncRun.objects.filter(flow=flow, state=SyncRun.State.PLANNING).exclude(pk=run.pk).exists():
-            raise ValueError("A newer plan is being made. Wait until it is ready.")
+            raise ValueError(_("A newer plan is being made. Wait until it is ready."))
         message = f"plan cancelled by {user}"
         held = Change.objects.filter(run=run, state__in=[State.HELD, State.PLANNED, State.QUEUED])
         sources = list(held.values_list("source_id", flat=True))

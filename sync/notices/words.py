@@ -18,7 +18,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
-from integrations import catalogue
+from integrations.catalogue import explain_first
 from integrations.errors import ErrorClass
 from integrations.redaction import MASK, redact
 from mappings import presets
@@ -114,7 +114,8 @@ def _readable(params: dict[str, Any]) -> dict[str, str]:
     if params.get("class") in ErrorClass.values:
         shown["code"] = str(ErrorClass(params["class"]).label)
     if "systems" in params and "code" in params:
-        entry = _explained(str(params["systems"]), str(params["code"]), str(params.get("message", "")))
+        systems = str(params["systems"]).split(",")
+        entry = explain_first(systems, str(params["code"]), str(params.get("message", "")))
         shown["cause"], shown["remedy"] = clean(entry.cause_text), clean(entry.remedy_text)
     return shown
 
@@ -124,14 +125,6 @@ def _parsed(text: str) -> datetime | None:
         return parse_datetime(text)
     except ValueError:
         return None
-
-
-def _explained(systems: str, code: str, message: str) -> catalogue.Entry:
-    names = systems.split(",")
-    for name in names:
-        if (entry := catalogue.find(name, code, message)) is not None:
-            return entry
-    return catalogue.explain(names[0], code, message)
 
 
 def _counted(text: Any, params: dict[str, Any]) -> str:
