@@ -140,7 +140,8 @@ def _checks(change: Change, labels: Mapping[str, str]) -> list[dict[str, str]]:
     """Every failed check; an error from a vendor counts as one. A check that only says yes or no shows no value."""
     rows = []
     for row in change.problems:
-        field, value = row.get("field", ""), words.discreet(str(row.get("value", "")), about := [_about(row)])
+        field, value, about = row.get("field", ""), row.get("value", ""), [_about(row)]
+        value = words.discreet(value, about) if isinstance(value, str) else value
         rows.append(
             {
                 "message": words.discreet(in_this_language(row.get("message", {})), about),
