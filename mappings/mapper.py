@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 _AMOUNT = FieldSchema("promise", "Promised amount", FieldType.NUMBER)
+TOO_MUCH = Decimal(10) ** 12
+"""What no document comes to: a slip of the hand, or a currency whose unit nobody bills in."""
 
 
 def map_record(
@@ -253,6 +255,11 @@ class _Run(Findings):
         try:
             if self.mapping.promise is not None:
                 amount = coerce(self.evaluate(self.mapping.promise, self.header), _AMOUNT)
+                if isinstance(amount, Decimal) and abs(amount) >= TOO_MUCH:
+                    raise MappingError(
+                        _("The amount is too large to be billed"), _("Check the amount at its source."),
+                        code="too_large", value=text_of(amount),
+                    )  # fmt: skip
             if self.mapping.promise_currency is not None:
                 currency = text_of(self.evaluate(self.mapping.promise_currency, self.header))
         except MappingError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from .pipelines import Stage
 
@@ -45,7 +45,8 @@ PERCENT_INPUTS = {"price", "quantity", "discount", "hs_discount_percentage"}
 
 def plain(number: Decimal) -> str:
     """A decimal without exponent and without trailing zeros: ``12000``, ``1200.5``."""
-    rounded = number.quantize(Decimal("0.000001"))
+    with localcontext(prec=100):  # a property may hold more digits than Python reckons with by itself
+        rounded = number.quantize(Decimal("0.000001"))
     text = f"{rounded:f}".rstrip("0").rstrip(".")
     return text if text not in ("", "-0") else "0"
 

@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext_lazy as _
 
 from integrations.connector import Estimate
+from mappings.mapper import TOO_MUCH
 from sync.texts import in_every_language
+
+CENT = Decimal("0.01")
 
 if TYPE_CHECKING:
     from sync.engine.draft import Draft, Related
 
 
 def weigh(draft: Draft) -> None:
-    """Amount and currency of the change, for the limits that ask a person first."""
+    """Amount and currency of the change, for the limits that ask a person first. One that is out of all bounds is
+    stored as the largest there is: it must stop its own record, not the page it is on."""
     promise, fields, flow = draft.mapped.promise, draft.mapped.fields, draft.ctx.flow  # 0 is a promise too
     amount = promise if promise is not None else fields.get(flow.amount_field)
     if isinstance(amount, Decimal):
-        draft.change.amount = amount.quantize(Decimal("0.01"))
+        draft.change.amount = max(min(amount, TOO_MUCH - CENT), CENT - TOO_MUCH).quantize(CENT)
     currency = draft.mapped.promise_currency or fields.get(flow.currency_field)
     draft.change.currency = str(currency or "")[:3]
 

@@ -123,6 +123,24 @@ def test_a_line_without_price_is_not_billed_at_nothing_or_at_another_articles_pr
     assert state.change is not None and "no price of its own" in str(state.change.problems[0]["message"])
 
 
+@pytest.mark.parametrize("amount", ["1000000000000", "9" * 29])
+def test_an_absurd_amount_stops_its_own_record_and_no_other(world: Make, amount: str) -> None:
+    here = start(world)
+    flow = here.flow(INVOICES)
+    flow.takes, flow.filter_expression = "all", 'deal.dealstage == "closedwon"'
+    flow.save()
+    here.edit("customers", Name="Nordisk Handel AB", OrganisationNumber="556036-0793")
+    company = deals.company(here)
+    absurd = deals.deal(here, company, deals.line("", "1", "100.00", name="Fel"), amount=amount, dealstage="closedwon")
+    right = deals.deal(here, company, deals.line("", "1", "100.00", name="Rätt"), dealstage="closedwon")
+    here.sync(INVOICES)
+    work(here.flow(INVOICES))
+    left = _open(here, absurd)
+    assert left is not None and [problem["code"] for problem in left.problems] == ["too_large"]
+    (invoice,) = here.fortnox("invoices")
+    assert Change.objects.get(source_id=right, action="create").target_id == invoice["DocumentNumber"]
+
+
 def test_a_retry_does_not_pass_the_limit_of_amounts(world: Make) -> None:
     here = start(world)
     flow = here.flow(INVOICES)

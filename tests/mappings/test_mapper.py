@@ -355,6 +355,8 @@ def test_the_promise_is_what_the_source_says_the_document_comes_to() -> None:
     promised = mapping(promise=amount, promise_currency=currency)
     mapped = map_record(promised, customer(amount=Decimal("10.50"), c="SEK"), EXTRA, None)
     assert (mapped.promise, mapped.promise_currency) == (Decimal("10.50"), "SEK")
+    absurd = map_record(promised, customer(amount=Decimal(10) ** 12, c="SEK"), EXTRA, None)
+    assert [(problem.code, problem.value) for problem in absurd.problems] == [("too_large", "1000000000000")]
     assert map_record(promised, customer(amount="10.50"), EXTRA, None).promise == Decimal("10.50")
     assert map_record(promised, customer(), EXTRA, None).promise is None
     wrong = map_record(promised, customer(amount="much"), EXTRA, None)
