@@ -165,8 +165,8 @@ OWN = table(
         **_same(
             _SOURCE,
             "required", "validation", "key_incomplete", "link_missing", "empty_value", "division_by_zero",
-            "wrong_type", "too_long", "too_large", "customer", "no_key", "no_lines", "too_many_rows", "forbidden_characters",
-            "not_an_option", "not_salesforce",
+            "wrong_type", "too_long", "too_large", "customer", "no_key", "no_lines", "too_many_rows",
+            "forbidden_characters", "not_an_option", "not_salesforce",
         ),
         **_same(_WAITS, "not_imported", "need_open"),
         # `<name>_missing` of any other name: a related record that the document needs

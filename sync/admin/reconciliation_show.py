@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from integrations.sheets import download
 from sync.admin import show
@@ -36,7 +36,7 @@ STATUSES: Mapping[str, Any] = {
     "paid": gettext_lazy("Paid"),
     "overdue": gettext_lazy("Overdue"),
     "credited": gettext_lazy("Credited"),
-    "cancelled": gettext_lazy("Cancelled"),
+    "cancelled": pgettext_lazy("document", "Cancelled"),
 }
 _ORDER = list(STATUSES)
 

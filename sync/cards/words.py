@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
-from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import get_language, gettext_lazy, pgettext_lazy
 from django.utils.translation import gettext as _
 
 from integrations.cards import Facts
@@ -39,7 +39,7 @@ STATUSES: Mapping[str, tuple[Any, str]] = {
     "paid": (gettext_lazy("Paid"), "ok"),
     "overdue": (gettext_lazy("Overdue"), "bad"),
     "credited": (gettext_lazy("Credited"), "off"),
-    "cancelled": (gettext_lazy("Cancelled"), "off"),
+    "cancelled": (pgettext_lazy("document", "Cancelled"), "off"),
 }
 PHASES: Mapping[str, tuple[Any, str]] = {
     records.NONE: (gettext_lazy("Not created yet"), "off"),
