@@ -65,7 +65,7 @@ def create(ctx: FlowContext, change: Change) -> Counter[str]:
 
 def _deliver(ctx: FlowContext, change: Change, locks: list[str]) -> Counter[str]:
     reach("create.locked")
-    wanted = change.remote_reference or reference(ctx, change)
+    wanted = change.remote_reference or _inherited(change) or reference(ctx, change)
     earlier = _earlier(change, wanted)
     if earlier is not None and earlier > timezone.now():  # the record's last attempt may still arrive
         Change.objects.filter(pk=change.pk, state=State.QUEUED).update(due_at=earlier)
@@ -87,6 +87,14 @@ def _deliver(ctx: FlowContext, change: Change, locks: list[str]) -> Counter[str]
             return adopted
     taken = _claim_taken(ctx, sending)
     return _send(ctx, sending, locks) if taken is None else taken
+
+
+def _inherited(change: Change) -> str:
+    """The reference under which this document may have been made already, before a newer plan replaced that attempt: of
+    a record that was merged into this one it is another than this record's own. "" when there is none."""
+    rows = Change.objects.filter(flow_id=change.flow_id, source_id=change.source_id, generation=change.generation)
+    lost = rows.filter(action=Action.CREATE, state=State.SUPERSEDED, error_class=ErrorClass.OUTCOME_UNKNOWN)
+    return lost.exclude(remote_reference="").order_by("-pk").values_list("remote_reference", flat=True).first() or ""
 
 
 def _earlier(change: Change, wanted: str) -> datetime | None:

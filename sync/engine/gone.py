@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -21,7 +22,7 @@ from sync.engine.context import FlowContext
 from sync.engine.problems import error_fingerprint
 from sync.engine.routing import MOVED
 from sync.models import Change, ChangeQuerySet, EntityLink, SyncLogEntry, SyncRun
-from sync.states import REPLACEABLE, Action, State, move
+from sync.states import OPEN, REPLACEABLE, Action, State, move
 from sync.texts import in_every_language, say
 
 DELETED, MERGED = "deleted", "merged"
@@ -36,6 +37,8 @@ def follow(ctx: FlowContext, run: SyncRun, gone: Sequence[Gone]) -> None:
     """
     if not gone:
         return
+    gone = _to_the_end(gone)
+    _carry_on(ctx, gone)
     ids = {item.id: item for item in gone}
     links = _links(ctx, [*ids, *(item.into for item in gone if item.into)])
     held = {(_other_object(ctx, link), _id(ctx, link)): link for link in links}
@@ -67,6 +70,49 @@ def follow(ctx: FlowContext, run: SyncRun, gone: Sequence[Gone]) -> None:
             _ask(ctx, run, link, other, item)
 
 
+def _to_the_end(gone: Sequence[Gone]) -> list[Gone]:
+    """Merges of merges, followed to the record that remains at last; none remains where that one was deleted."""
+    into = {item.id: item.into for item in gone}
+
+    def end(key: str) -> str:
+        seen = {key}
+        while key in into and into[key] not in seen:
+            key = into[key]
+            seen.add(key)
+        return key
+
+    return [Gone(item.id, end(item.into) if item.into else "") for item in gone]
+
+
+def _carry_on(ctx: FlowContext, gone: Sequence[Gone]) -> None:
+    """A create that was sent for a merged record, and of which nobody knows yet what became, goes on as the remaining
+    record's: what it made is that one's document, and no second one is made for the same lines.
+
+    First of all and for itself: under a new fence, whoever is sending or verifying it can no longer store a link for
+    the record that is gone, and a link that was stored before is seen and moved."""
+    into = {item.id: item.into for item in gone if item.into}
+    if not into:
+        return
+    sent = Q(state__in=[State.SENDING, State.UNKNOWN]) | _LOST
+    for change in _changes(ctx, list(into), OPEN).filter(sent, action=Action.CREATE):
+        remains = into[change.source_id]
+        theirs = Change.objects.filter(flow_id=change.flow_id, source_id=remains)
+        with transaction.atomic():
+            waiting = theirs.filter(state__in=REPLACEABLE).exclude(_LOST).exclude(action=Action.ACT)
+            move(waiting, State.SUPERSEDED, message=f"a document of {change.source_id}, merged into it, is under way")
+            if not theirs.open().exists():
+                rows = Change.objects.filter(pk=change.pk, state=change.state)
+                rows.update(source_id=remains, fence=F("fence") + 1)
+                SyncLogEntry.objects.create(
+                    integration_id=change.integration_id, run_id=change.run_id, change=change, event="record gone",
+                    message=f"{change.source_id} was merged into {remains}, which goes on with what was sent",
+                )  # fmt: skip
+
+
+_LOST = Q(state=State.REVIEW, error_class=ErrorClass.OUTCOME_UNKNOWN)
+"""What may have been made, and waits for a person to say so."""
+
+
 def before_full(ctx: FlowContext, run: SyncRun) -> None:
     """A full run reads what there is, and what is gone is not: so those of the time since the last scan are followed
     before its first page, where the source tells of any (`tells_gone`). Otherwise the cursor that the run stores would
@@ -83,7 +129,7 @@ def before_full(ctx: FlowContext, run: SyncRun) -> None:
 
 def _stop(ctx: FlowContext, ids: Sequence[str]) -> None:
     """What waits to be sent for records that are gone is not sent."""
-    waiting = _changes(ctx, ids, REPLACEABLE).exclude(error_code=MERGED)
+    waiting = _changes(ctx, ids, REPLACEABLE).exclude(error_code=MERGED).exclude(_LOST)
     move(waiting, State.SUPERSEDED, message="the record is gone at its source")
 
 

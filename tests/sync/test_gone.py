@@ -6,8 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from sync.models import Change, EntityLink, SyncLogEntry
+from integrations.connector import Outcome
+from sync.engine.confirm import confirm
+from sync.engine.context import build
+from sync.models import Change, EntityLink, Flow, SyncLogEntry
+from tests.tiny import lost_answer
 from tests.tiny_world import TinyWorld
 
 pytestmark = pytest.mark.django_db
@@ -36,6 +41,69 @@ def test_the_link_of_a_merged_record_moves_to_the_one_that_remains(world: Any) -
     assert len(world.crm.rows("company")) == 3
     assert world.crm.rows("company")[company]["name"] == "Customer 4"
     assert SyncLogEntry.objects.filter(event="record gone").count() == 1
+
+
+def test_a_merge_of_a_merge_is_followed_to_the_record_that_remains(world: Any) -> None:
+    for number in (4, 5):
+        world.customer(number)
+    company, other = link("1").crm_id, link("2").crm_id
+    world.ledger.drop("customer", "1", into="4")
+    world.ledger.drop("customer", "4", into="5")
+    world.ledger.put("customer", {"number": "6", "name": "Customer 6"}, "6")
+    world.ledger.drop("customer", "2", into="6")
+    world.ledger.drop("customer", "6")
+    world.sync()
+    assert EntityLink.objects.get(crm_id=company).ledger_id == "5"
+    assert EntityLink.objects.get(crm_id=other).frozen_reason == "ledger: deleted"
+    assert len(world.crm.rows("company")) == 3
+
+
+@pytest.fixture
+def billing(tiny: Callable[..., TinyWorld]) -> tuple[TinyWorld, Flow]:
+    """Orders become bills, which the register cannot deduplicate; the answer about the first one's bill was lost."""
+    world = tiny()
+    flow = world.add_flow(
+        "orders", source="order", target="bill", unique=False, fields=[("number", "order.number", {})]
+    )  # fmt: skip
+    world.ledger.put("order", {"number": "1"}, "1")
+    world.crm.faults.append(lost_answer())
+    world.sync(flow)
+    assert Change.objects.get().state == "unknown"
+    world.ledger.put("order", {"number": "2"}, "2")
+    return world, flow
+
+
+@pytest.mark.parametrize("state", ["unknown", "sending", "review"])
+def test_a_bill_that_was_under_way_for_a_merged_order_becomes_the_remaining_ones(
+    billing: tuple[TinyWorld, Flow], state: str
+) -> None:
+    world, flow = billing
+    if state == "review":
+        Change.objects.update(error_class="outcome_unknown", error_code="unknown_twice", settle_until=timezone.now())
+    Change.objects.update(state=state)
+    world.ledger.drop("order", "1", into="2")
+    world.sync(flow)
+    first = Change.objects.earliest("pk")
+    assert (first.source_id, first.fence) == ("2", 2)
+    for _round in range(2):
+        world.later()
+        world.sync(flow)
+    made = Change.objects.get(state="applied", action="create")
+    assert (made.source_id, made.remote_reference) == ("2", first.remote_reference)
+    assert len(world.crm.rows("bill")) == 1
+    assert EntityLink.objects.get(ledger_object="order").ledger_id == "2"
+
+
+def test_whoever_was_sending_stores_no_link_for_a_record_that_was_merged_meanwhile(
+    billing: tuple[TinyWorld, Flow],
+) -> None:
+    world, flow = billing
+    Change.objects.update(state="sending")
+    sender = Change.objects.get()
+    world.ledger.drop("order", "1", into="2")
+    world.sync(flow)
+    confirm(build(flow), [(sender, Outcome(key=str(sender.pk), id="1", created=True))])
+    assert Change.objects.get().state == "sending" and not EntityLink.objects.filter(ledger_object="order").exists()
 
 
 def test_seeing_the_merge_again_changes_nothing(world: Any) -> None:
