@@ -60,8 +60,9 @@ def verdict(change: Change, error: SyncError, *, repeatable: bool, now: datetime
         case ErrorClass.AUTHENTICATION:
             return Verdict(State.QUEUED, _uncounted(change), error.message)
         case ErrorClass.OUTCOME_UNKNOWN if not repeatable:
+            # From now, not from our last look before the socket: whoever was frozen in between sent it later.
             settle = timedelta(seconds=settings.SETTLE_SECONDS)
-            return Verdict(State.UNKNOWN, explained | {"settle_until": (change.sent_at or now) + settle}, error.message)
+            return Verdict(State.UNKNOWN, explained | {"settle_until": now + settle}, error.message)
         case ErrorClass.TOO_LARGE if not (repeatable and error.code == "unreadable"):
             pass  # sending it again would be refused again; a spoilt answer to a repeatable write is asked for again
         case ErrorClass.TRANSIENT | ErrorClass.OUTCOME_UNKNOWN | ErrorClass.BUG | ErrorClass.TOO_LARGE:

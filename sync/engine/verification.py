@@ -56,6 +56,7 @@ def verify(ctx: FlowContext, change: Change) -> Counter[str]:
             return Counter()
         reach("verify.locked")
         fresh = Change.objects.get(pk=change.pk)
+        died = fresh.state == State.SENDING
         if fresh.state not in (State.UNKNOWN, State.SENDING) or not _settled(fresh) or not _taken_over(fresh):
             return Counter()
         reach("verify.before_search")
@@ -72,7 +73,7 @@ def verify(ctx: FlowContext, change: Change) -> Counter[str]:
         reach("verify.searched")
         if hits:
             return adopt(ctx, fresh, hits, problem)
-        return _not_found(fresh) if _still_found(ctx, fresh) else _too_late(fresh)
+        return _not_found(fresh, died=died) if _still_found(ctx, fresh) else _too_late(fresh)
 
 
 def _settled(change: Change) -> bool:
@@ -189,15 +190,19 @@ def _note(change: Change, hits: int, *, before_sending: bool = False) -> None:
         )  # fmt: skip
 
 
-def _not_found(change: Change) -> Counter[str]:
-    """Nothing carries the reference: look once more, then send once more, then ask a person."""
+def _not_found(change: Change, *, died: bool = False) -> Counter[str]:
+    """Nothing carries the reference: look once more, then send once more, then ask a person.
+
+    Of a sender that died nobody knows when the request left: it may have been frozen after its last look. It holds its
+    lock as long as it lives, so the settle time counts from now."""
+    wait = settings.SETTLE_SECONDS if died else settings.LOOK_AGAIN_SECONDS
     with transaction.atomic():
         _note(change, 0)
         looks = sum(1 for look in change.verifications if look["hits"] == 0 and not look.get("before"))
         rows = Change.objects.filter(pk=change.pk, fence=change.fence)
         counts: Counter[str] = Counter()
         if looks % 2 == 1:
-            rows.update(settle_until=timezone.now() + timedelta(seconds=settings.LOOK_AGAIN_SECONDS))
+            rows.update(settle_until=timezone.now() + timedelta(seconds=max(wait, settings.LOOK_AGAIN_SECONDS)))
         elif looks % 4 == 2:
             moved = move(rows, State.QUEUED, message="not found twice: sent once more", due_at=timezone.now())
             counts[str(State.QUEUED)] = len(moved)

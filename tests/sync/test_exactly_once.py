@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -65,6 +66,45 @@ def test_a_lost_answer_is_verified_after_the_settle_time_and_linked(billing: tup
     change.refresh_from_db()
     assert (change.state, change.target_id, [look["hits"] for look in change.verifications]) == ("applied", "1", [1])
     assert len(bills(world)) == 1 and world.links() == 1
+
+
+def test_the_settle_time_counts_from_the_lost_answer_because_a_frozen_sender_sends_late(
+    billing: tuple[TinyWorld, Flow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, flow = billing
+    look = exactly_once._last_look
+
+    def frozen(change: Change, locks: list[str]) -> None:
+        look(change, locks)
+        assert change.sent_at is not None
+        change.sent_at -= timedelta(minutes=10)  # the request leaves ten minutes after its last look
+
+    monkeypatch.setattr(exactly_once, "_last_look", frozen)
+    world.crm.faults.append(lost_answer())
+    begun = timezone.now()
+    world.sync(flow)
+    change = Change.objects.get()
+    assert change.state == "unknown" and change.settle_until is not None
+    assert change.settle_until >= begun + timedelta(seconds=119)
+
+
+def test_a_sender_that_died_is_given_the_settle_time_from_its_death_before_nothing_counts(
+    billing: tuple[TinyWorld, Flow], settings: Any
+) -> None:
+    world, flow = billing
+    world.crm.faults.append(lost_answer())
+    world.sync(flow)
+    bill = world.crm.objects["bill"].popitem()
+    Change.objects.update(state="sending", settle_until=timezone.now())
+    begun = timezone.now()
+    world.sync(flow)
+    change = Change.objects.get()
+    assert (change.state, len(change.verifications)) == ("unknown", 1) and change.settle_until is not None
+    assert change.settle_until >= begun + timedelta(seconds=settings.SETTLE_SECONDS)
+    world.crm.objects["bill"].update([bill])  # it arrived after all
+    world.later()
+    world.sync(flow)
+    assert Change.objects.get().state == "applied" and len(bills(world)) == 1
 
 
 def test_what_is_no_longer_found_by_its_marker_is_not_sent_again_by_itself(billing: tuple[TinyWorld, Flow]) -> None:
