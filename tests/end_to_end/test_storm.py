@@ -67,9 +67,8 @@ def test_r01_kills_and_faults_make_no_duplicate_and_lose_nothing(storm: Storm) -
 
 
 def test_r05_the_naive_variant_makes_duplicates_in_the_same_storm(storm: Storm) -> None:
-    # On a server 7,500 wishes are enough to make a thousand duplicates.
-    report = storm(7_500, faults=FAULTS, kills=150, naive=True)
-    assert report.duplicates >= (1_000 if report.operations == 7_500 else report.operations / 10)
+    report = storm(10_000, faults=FAULTS, kills=200, naive=True)
+    assert report.duplicates >= (1_000 if report.operations == 10_000 else report.operations / 10)
 
 
 @postgres_only
