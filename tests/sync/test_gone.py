@@ -59,7 +59,7 @@ def test_a_merge_of_a_merge_is_followed_to_the_record_that_remains(world: Any) -
 
 
 @pytest.fixture
-def billing(tiny: Callable[..., TinyWorld]) -> tuple[TinyWorld, Flow]:
+def under_way(tiny: Callable[..., TinyWorld]) -> tuple[TinyWorld, Flow]:
     """Orders become bills, which the register cannot deduplicate; the answer about the first one's bill was lost."""
     world = tiny()
     flow = world.add_flow(
@@ -75,9 +75,9 @@ def billing(tiny: Callable[..., TinyWorld]) -> tuple[TinyWorld, Flow]:
 
 @pytest.mark.parametrize("state", ["unknown", "sending", "review"])
 def test_a_bill_that_was_under_way_for_a_merged_order_becomes_the_remaining_ones(
-    billing: tuple[TinyWorld, Flow], state: str
+    under_way: tuple[TinyWorld, Flow], state: str
 ) -> None:
-    world, flow = billing
+    world, flow = under_way
     if state == "review":
         Change.objects.update(error_class="outcome_unknown", error_code="unknown_twice", settle_until=timezone.now())
     Change.objects.update(state=state)
@@ -95,9 +95,9 @@ def test_a_bill_that_was_under_way_for_a_merged_order_becomes_the_remaining_ones
 
 
 def test_whoever_was_sending_stores_no_link_for_a_record_that_was_merged_meanwhile(
-    billing: tuple[TinyWorld, Flow],
+    under_way: tuple[TinyWorld, Flow],
 ) -> None:
-    world, flow = billing
+    world, flow = under_way
     Change.objects.update(state="sending")
     sender = Change.objects.get()
     world.ledger.drop("order", "1", into="2")

@@ -29,18 +29,6 @@ World = Callable[..., TinyWorld]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def billing(tiny: World) -> tuple[TinyWorld, Flow]:
-    """Orders become bills, which the register cannot deduplicate; one order."""
-    world = tiny()
-    flow = world.add_flow(
-        "orders", source="order", target="bill", unique=False,
-        fields=[("name", "order.name", {}), ("number", "order.number", {})],
-    )  # fmt: skip
-    world.ledger.put("order", {"number": "1", "name": "Order 1"}, "1")
-    return world, flow
-
-
 def _alarmed(world: TinyWorld, flow: Flow) -> Change:
     """One order, two bills with its reference, and the alarm about them."""
     world.sync(flow)
