@@ -151,18 +151,8 @@ def _is_unpriced(draft: Draft, number: int) -> bool:
 def _block_unpriced(draft: Draft, rule: CompiledLookup, missing: list[tuple[int, str]]) -> None:
     for value in dict.fromkeys(item for _number, item in missing):
         message = say(_("{value} does not exist, and its line has no price of its own."), value=value)
-        remedy = say(_("Enter the price on the line, or correct what it names."))
-        problem = Problem(
-            code=rule.code, rule=rule.label, field=rule.field, value=value, message=message, remedy=remedy
-        )
-        draft.problems.append(problem)
-        lines = [number for number, item in missing if item == value]
-        draft.checks.append(
-            checklist.row(
-                rule.code, _(rule.label), ok=False, actual=value, message=message, remedy=remedy, repair="open_source",
-                value=value, lines=lines,
-            )
-        )  # fmt: skip
+        remedy = _("Enter the price on the line, or correct what it names.")
+        _refuse(draft, rule, value, message, remedy, "open_source", missing)
 
 
 def _block_stand_in(draft: Draft, rule: CompiledLookup, missing: list[tuple[int, str]], stand_in: str) -> None:
@@ -170,15 +160,7 @@ def _block_stand_in(draft: Draft, rule: CompiledLookup, missing: list[tuple[int,
     values = ", ".join(dict.fromkeys(value for _line_number, value in missing))
     message = say(_("{values} is missing, and so is {stand_in}, the flow's default."), values=values, stand_in=stand_in)
     remedy = say(_("Choose another default in the settings of the flow, or create {stand_in}."), stand_in=stand_in)
-    problem = Problem(code=rule.code, rule=rule.label, field=rule.field, value=stand_in, message=message, remedy=remedy)
-    draft.problems.append(problem)
-    lines = [number for number, _value in missing if number]
-    draft.checks.append(
-        checklist.row(
-            rule.code, _(rule.label), ok=False, actual=values, message=message, remedy=remedy, repair="open_settings",
-            value=stand_in, lines=lines,
-        )
-    )  # fmt: skip
+    _refuse(draft, rule, stand_in, message, remedy, "open_settings", missing, actual=values)
 
 
 def _create(draft: Draft, rule: CompiledLookup, missing: list[tuple[int, str]]) -> None:
@@ -208,23 +190,24 @@ def _as_text(draft: Draft, rule: CompiledLookup, missing: list[tuple[int, str]])
 def _block(draft: Draft, rule: CompiledLookup, missing: list[tuple[int, str]], known: Related) -> None:
     alike = known.found[rule.name].alike if rule.name in known.found else {}
     for value in dict.fromkeys(item for _number, item in missing):
-        numbers = [number for number, item in missing if item == value and number]
         message: object = say(_(rule.message or "{value} does not exist."), value=value)
         if value in alike:
             message = say(_("{value} does not exist, but {alike} does."), value=value, alike=alike[value])
-        draft.problems.append(
-            Problem(
-                code=rule.code,
-                rule=rule.label,
-                field=rule.field,
-                value=value,
-                message=message,  # type: ignore[arg-type]
-                remedy=_(rule.remedy),  # type: ignore[arg-type]
-            )
+        _refuse(draft, rule, value, message, _(rule.remedy) if rule.remedy else "", rule.repair, missing)
+
+
+def _refuse(
+    draft: Draft, rule: CompiledLookup, value: str, message: object, remedy: object, repair: str,
+    missing: list[tuple[int, str]], *, actual: str = "",
+) -> None:  # fmt: skip
+    """A problem about `value` and its failed check, which names the lines that it is on; all that are `missing` when it
+    stands for several, as `actual` shows them."""
+    problem = Problem(rule.code, rule.label, rule.field, value, message, remedy)  # type: ignore[arg-type]
+    draft.problems.append(problem)
+    lines = [number for number, item in missing if number and (actual or item == value)]
+    draft.checks.append(
+        checklist.row(
+            rule.code, _(rule.label), ok=False, actual=actual or value, message=message, remedy=remedy, repair=repair,
+            value=value, lines=lines,
         )
-        draft.checks.append(
-            checklist.row(
-                rule.code, _(rule.label), ok=False, actual=value, message=message, remedy=_(rule.remedy) if rule.remedy
-                else "", repair=rule.repair, value=value, lines=numbers,
-            )
-        )  # fmt: skip
+    )  # fmt: skip
